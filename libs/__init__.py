@@ -1,0 +1,1 @@
+"""What services promise each other (``contracts``) and how any service runs (``chassis``)."""

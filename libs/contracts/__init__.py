@@ -1,0 +1,1 @@
+"""What services promise each other: events, identity, resource models. pydantic only."""

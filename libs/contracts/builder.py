@@ -1,0 +1,68 @@
+"""Events the builder publishes."""
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+from typing_extensions import override
+
+from libs.contracts.event import Event
+from libs.contracts.types import Digest, ErrorText, Slug
+
+ImageKind = Literal["environment", "oci"]
+
+
+class ImageRequested(Event):
+    """Somebody needs an image that did not exist yet; its build is queued."""
+
+    name: ClassVar[str] = "image.requested"
+
+    build_id: UUID
+    bento_id: UUID
+    bento: str = Field(description="`repository:version`")
+    bento_digest: Digest
+    kind: ImageKind
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.build_id
+
+
+class ImageBuilt(Event):
+    """An image is complete and immutable. Said once per request, at once when it existed."""
+
+    name: ClassVar[str] = "image.built"
+
+    build_id: UUID
+    bento_id: UUID
+    bento_digest: Digest
+    kind: ImageKind
+    uri: str = Field(max_length=2048, description="`file://` directory or OCI reference")
+    digest: Digest
+    reused: bool = Field(description="true when no work was needed")
+    seconds: float = Field(ge=0)
+    revision_id: UUID | None = Field(description="the revision that asked, if one did")
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.build_id
+
+
+class ImageFailed(Event):
+    """A build ended without an image. ``reason`` holds the failing tool's own words."""
+
+    name: ClassVar[str] = "image.failed"
+
+    build_id: UUID
+    bento_id: UUID
+    bento_digest: Digest
+    code: Slug
+    reason: ErrorText
+    revision_id: UUID | None
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.build_id

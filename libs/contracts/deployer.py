@@ -1,0 +1,140 @@
+"""Events the deployer publishes, and the routes it answers over HTTP."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
+
+from libs.contracts.event import Event
+from libs.contracts.types import DeploymentName, Digest, ErrorText, Slug
+
+
+class _OfDeployment(Event):
+    deployment_id: UUID
+    namespace: DeploymentName
+    deployment: DeploymentName
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.deployment_id
+
+
+class PinnedModel(BaseModel):
+    """A model that a revision pins by digest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    repository: Slug
+    version: Slug
+    digest: Digest
+
+
+class DeploymentRequested(_OfDeployment):
+    """A revision needs an image before it can run."""
+
+    name: ClassVar[str] = "deployment.requested"
+
+    revision_id: UUID
+    revision: int = Field(ge=1)
+    target: Literal["local", "kubernetes"]
+    bento_id: UUID
+    bento_repository: Slug
+    bento_version: Slug
+    bento_digest: Digest
+    models: tuple[PinnedModel, ...] = ()
+
+
+class DeploymentUpdated(_OfDeployment):
+    """Any change that needs no build; ``before``/``after`` hold only the fields that changed."""
+
+    name: ClassVar[str] = "deployment.updated"
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class DeploymentReady(_OfDeployment):
+    """Every service of a revision answers its readiness probe."""
+
+    name: ClassVar[str] = "deployment.ready"
+
+    revision_id: UUID
+    revision: int
+
+
+class DeploymentFailed(_OfDeployment):
+    """A revision will not run without another change. The old one keeps its traffic."""
+
+    name: ClassVar[str] = "deployment.failed"
+
+    revision_id: UUID
+    revision: int
+    code: Slug
+    reason: ErrorText
+
+
+class Upstream(BaseModel):
+    """Where one replica of the entry service listens."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str = Field(description="`http://127.0.0.1:PORT`, no path")
+
+
+class DeploymentRouted(_OfDeployment):
+    """Traffic belongs to these upstreams from now on.
+
+    ``generation`` grows with every routing of the deployment; the gateway answers with
+    ``route.applied`` of the same generation.
+    """
+
+    name: ClassVar[str] = "deployment.routed"
+
+    revision_id: UUID
+    revision: int
+    generation: int = Field(ge=1)
+    access_authorization: bool
+    upstreams: tuple[Upstream, ...]
+
+
+class DeploymentTerminated(_OfDeployment):
+    """Nothing of the deployment runs; its route is gone."""
+
+    name: ClassVar[str] = "deployment.terminated"
+
+    generation: int = Field(ge=1)
+
+
+class DeploymentDeleted(_OfDeployment):
+    """The deployment is no more and its name is free."""
+
+    name: ClassVar[str] = "deployment.deleted"
+
+
+RouteState = Literal["starting", "serving", "failed", "terminated"]
+
+
+class RouteView(BaseModel):
+    """One deployment as the data plane must know it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    org_id: UUID
+    deployment_id: UUID
+    namespace: DeploymentName
+    deployment: DeploymentName
+    generation: int = Field(ge=0)
+    state: RouteState
+    reason: str = Field(default="", max_length=8192)
+    access_authorization: bool
+    upstreams: tuple[Upstream, ...] = ()
+
+
+class RouteTable(BaseModel):
+    """Answer of ``GET /internal/routes``: from it the gateway rebuilds its projection."""
+
+    model_config = ConfigDict(frozen=True)
+
+    routes: tuple[RouteView, ...]

@@ -1,0 +1,80 @@
+"""Events the registry publishes, and what it tells the builder and the deployer over HTTP."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
+
+from libs.contracts.event import Event
+from libs.contracts.types import Digest, Slug
+
+
+class ModelPushed(Event):
+    """A model's bytes are stored and verified. Said again when other bytes replace them."""
+
+    name: ClassVar[str] = "model.pushed"
+
+    model_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest
+    size_bytes: int = Field(ge=0)
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.model_id
+
+
+class BentoPushed(Event):
+    """A bento's bytes are stored and verified; anyone may now build it.
+
+    Said again with another digest by ``push -f``; what runs keeps its own digest.
+    """
+
+    name: ClassVar[str] = "bento.pushed"
+
+    bento_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest
+    size_bytes: int = Field(ge=0)
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.bento_id
+
+
+class ModelReference(BaseModel):
+    """A model that a bento needs, as stored when the bento was resolved."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest
+    size_bytes: int
+
+
+class ResolvedBento(BaseModel):
+    """Answer of ``GET /internal/bentos/{repository}/{version}`` (``latest`` allowed).
+
+    Only bentos whose upload succeeded and whose models are all stored resolve; anything
+    else is a 404 or 409 problem that names what is missing. ``view`` is the BentoML wire
+    form (bento with repository), to be shown unchanged inside deployments.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    bento_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest
+    size_bytes: int
+    manifest: dict[str, Any]
+    models: tuple[ModelReference, ...] = ()
+    pushed_traceparent: str | None = None
+    view: dict[str, Any]
