@@ -1,0 +1,1 @@
+"""events: every fact into an append-only, hash-chained log that can be queried and followed."""
