@@ -1,0 +1,218 @@
+"""RFC 9457: refusals as HTTP answers, and bodies parsed so that they can be refused."""
+
+import math
+from datetime import timedelta
+from typing import Any, ClassVar, Final, TypeVar
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import to_json
+
+from libs.chassis.errors import Kind, ServiceError
+
+STATUS: Final = {
+    Kind.INVALID: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.EXHAUSTED: 429,
+    Kind.NO_SPACE: 507,
+    Kind.UNAVAILABLE: 503,
+}
+MEDIA_TYPE: Final = "application/problem+json"
+BODY_LIMIT: Final = 4 * 2**20
+_RETRY_AFTER: Final = timedelta(seconds=1)
+_WARNED: Final = {Kind.FORBIDDEN, Kind.EXHAUSTED, Kind.NO_SPACE, Kind.UNAVAILABLE}
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_log = structlog.get_logger()
+
+
+class MalformedBodyError(ServiceError):
+    """Not even the syntax is right: the one refusal that is a 400."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "body-malformed"
+    title: ClassVar[str] = "The request body is not JSON"
+
+
+class InvalidBodyError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "body-invalid"
+    title: ClassVar[str] = "The request body does not have the right form"
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        first = "; ".join(f"{each['pointer'] or '/'}: {each['detail']}" for each in errors[:3])
+        more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
+        listed: list[JsonValue] = [{**each} for each in errors]
+        super().__init__(f"{first}{more}", errors=listed)
+
+
+class BodyTooLargeError(ServiceError):
+    kind: ClassVar[Kind] = Kind.TOO_LARGE
+    code: ClassVar[str] = "body-too-large"
+    title: ClassVar[str] = "The request body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body may have {limit} bytes at most", limit_bytes=limit)
+
+
+def json_response(
+    view: BaseModel | JsonValue, status: int = 200, *, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=to_json(view),
+        status=status,
+        headers={"X-Content-Type-Options": "nosniff", **(headers or {})},
+        content_type="application/json",
+    )
+
+
+def problem(error: ServiceError, *, instance: str, request_id: str = "") -> web.Response:
+    """``error`` as an answer. ``message`` and ``error`` repeat the detail: clients print one of them."""
+    status = 400 if isinstance(error, MalformedBodyError) else STATUS[error.kind]
+    body: dict[str, Any] = {
+        **error.facts,
+        "type": f"/problems/{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": error.detail,
+        "instance": instance,
+        "request_id": request_id,
+        "message": error.detail,
+        "error": error.detail,
+    }
+    return _answer(status, body, _headers(error))
+
+
+def plain_problem(
+    status: int, *, title: str, detail: str, instance: str = "", request_id: str = ""
+) -> web.Response:
+    """A problem that needs no page: what HTTP itself says about the status is all there is."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "request_id": request_id,
+        "message": detail,
+        "error": detail,
+    }
+    return _answer(status, body, {})
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever a handler raises becomes a problem. The text of unknown errors is never sent."""
+    identity = {"instance": request.path, "request_id": request.get(REQUEST_ID, "")}
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        answer = _of_framework(request, error, identity)
+    except ServiceError as error:
+        level = "warning" if error.kind in _WARNED else "info"
+        getattr(_log, level)("http.refused", code=error.code, detail=error.detail)
+        answer = problem(error, **identity)
+    except Exception:
+        if _gone(request):
+            _log.info("http.client_gone")
+            raise ConnectionResetError from None
+        _log.exception("http.crashed")
+        detail = "something went wrong here; the log of the service has the reason"
+        answer = plain_problem(500, title="Internal Server Error", detail=detail, **identity)
+    if request.writer.output_size > 0:
+        raise ConnectionResetError  # an answer was begun: only breaking it off says that it is not whole
+    return answer
+
+
+async def read_body(
+    request: web.Request, model: type[_Model], *, limit: int = BODY_LIMIT
+) -> _Model:
+    """The body as ``model``; refused when larger than ``limit``, malformed or of another form."""
+    raw = await read_bytes(request, limit=limit)
+    if not raw.strip():
+        raise MalformedBodyError("the body is empty; a JSON document was expected")
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        for each in found:
+            if each["type"] == "json_invalid":
+                raise MalformedBodyError(each["msg"]) from None
+        raise InvalidBodyError(
+            [{"pointer": _pointer(each["loc"]), "detail": each["msg"]} for each in found]
+        ) from None
+
+
+async def read_bytes(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
+    """The raw body, counted while it arrives: ``Content-Length`` is a claim, chunks have none."""
+    if (request.content_length or 0) > limit:
+        raise BodyTooLargeError(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLargeError(limit)
+            parts.append(chunk)
+    except web.RequestPayloadError as error:
+        raise MalformedBodyError("the body ended early or is not encoded as announced") from error
+    return b"".join(parts)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """RFC 6901."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _of_framework(
+    request: web.Request, error: web.HTTPException, identity: dict[str, str]
+) -> web.Response:
+    detail = {
+        404: f"there is no {request.path} here",
+        405: f"{request.method} is not allowed on {request.path}",
+    }.get(error.status, error.text if error.status < 500 else None)
+    answer = plain_problem(
+        error.status, title=error.reason, detail=detail or error.reason, **identity
+    )
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer
+
+
+def _headers(error: ServiceError) -> dict[str, str]:
+    headers = {}
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    wait = error.retry_after
+    if wait is None and error.kind in {Kind.EXHAUSTED, Kind.UNAVAILABLE}:
+        wait = _RETRY_AFTER
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
+    return headers
+
+
+def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> web.Response:
+    return web.Response(
+        body=to_json(body),
+        status=status,
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **headers},
+        content_type=MEDIA_TYPE,
+    )
+
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+"""Set by the HTTP skeleton; the correlation id of everything the request causes."""

@@ -1,0 +1,226 @@
+"""A service's environment, parsed once. Unknown variables end the process, with a near match."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin
+
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing_extensions import Self
+
+PROJECT_PREFIX: Final = "YOKOCHO_"
+_ANY: Final = "<NAME>"
+_TYPES: Final = {
+    "str": "text",
+    "int": "integer",
+    "float": "number",
+    "bool": "`true` \\| `false`",
+    "Path": "path",
+    "PosixPath": "path",
+    "SecretStr": "secret",
+    "AnyUrl": "URL",
+    "AnyHttpUrl": "URL",
+    "HttpUrl": "URL",
+    "timedelta": "duration",
+}
+_LINK_NAME: Final = re.compile(
+    r"(?:[A-Z0-9_]+_)?"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes injects for a Service whose name makes our prefix: not ours, not a typo."""
+_LINK_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)(?:://.*)?|\d+|[0-9a-fA-F.:]+|None")
+
+
+class SettingsError(SystemExit):
+    """The environment cannot be used. Uncaught, it ends the process with its message alone."""
+
+
+class SettingsGroup(BaseModel):
+    """Variables that belong together: ``YOKOCHO_<SERVICE>_<GROUP>__<FIELD>``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PostgresSettings(SettingsGroup):
+    """The service's own database, entered with its own role."""
+
+    dsn: SecretStr = Field(description="Where queries go; may be a transaction pooler")
+    direct_dsn: SecretStr | None = Field(
+        default=None,
+        description="The server itself, for migrations, leases and LISTEN; default: `dsn`",
+    )
+    pool_max: int = Field(default=6, ge=1, description="Most connections this process opens")
+
+
+class BusSettings(SettingsGroup):
+    """NATS, entered with the service's own user."""
+
+    url: SecretStr = Field(description="`nats://user:password@host:port`, several by comma")
+
+
+class HttpSettings(SettingsGroup):
+    """Where the service listens."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+
+
+class IdentitySettings(SettingsGroup):
+    """The service's signing key, and the public keys of all services."""
+
+    key_file: Path = Field(description="PEM file with the service's Ed25519 private key")
+    public_keys_file: Path = Field(description="JSON Web Key Set of every service's public keys")
+
+
+class TelemetrySettings(SettingsGroup):
+    """What the service says about itself."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line that is written"
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="`json` for machines, `console` for people"
+    )
+    otlp_endpoint: AnyUrl | None = Field(
+        default=None, description="OTLP/HTTP collector for traces; nothing is exported without it"
+    )
+    sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Share of new traces that are recorded"
+    )
+
+
+class ServiceSettings(BaseSettings):
+    """The groups every service has. A service adds its own fields and names itself."""
+
+    model_config = SettingsConfigDict(
+        env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+    service: ClassVar[str]
+
+    postgres: PostgresSettings
+    bus: BusSettings
+    http: HttpSettings
+    identity: IdentitySettings
+    telemetry: TelemetrySettings = TelemetrySettings()
+    peers: dict[str, str] = Field(
+        default_factory=dict, description="Base URL of each service that this one calls"
+    )
+
+    @classmethod
+    def prefix(cls) -> str:
+        return f"{PROJECT_PREFIX}{cls.service.upper()}_"
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment; raises ``SettingsError`` that names every wrong variable."""
+        complaints = list(_unknown(cls, os.environ))
+        if complaints:
+            raise SettingsError("\n".join(complaints))
+        try:
+            return cls(_env_prefix=cls.prefix())  # type: ignore[call-arg]  # an argument of pydantic-settings, unknown to its mypy plugin
+        except ValidationError as error:
+            raise SettingsError("\n".join(_invalid(cls, error))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable, as the generated page shows it."""
+
+    name: str
+    type: str
+    default: str | None
+    """``None`` where the variable is required."""
+    description: str
+
+    @property
+    def open_ended(self) -> bool:
+        """Stands for any name that begins like it: ``…_PEERS__<NAME>``."""
+        return self.name.endswith(_ANY)
+
+    def matches(self, name: str) -> bool:
+        if self.open_ended:
+            return name.startswith(self.name.removesuffix(_ANY))
+        return name == self.name
+
+
+def variables(settings: type[ServiceSettings]) -> tuple[Variable, ...]:
+    """Every variable that ``settings`` reads, in the order of its fields."""
+    return tuple(_variables(settings.prefix(), settings))
+
+
+def _variables(
+    prefix: str, model: type[BaseModel], *, optional: bool = False
+) -> Iterator[Variable]:
+    for name, field in model.model_fields.items():
+        at = f"{prefix}{name.upper()}"
+        group = _group(field)
+        if group is not None:
+            yield from _variables(f"{at}__", group, optional=optional or not field.is_required())
+        else:
+            any_name = f"__{_ANY}" if get_origin(field.annotation) is dict else ""
+            yield Variable(
+                name=f"{at}{any_name}",
+                type=_type(field.annotation),
+                default=_default(field, optional=optional),
+                description=field.description or "",
+            )
+
+
+def _group(field: FieldInfo) -> type[BaseModel] | None:
+    for each in (field.annotation, *get_args(field.annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " \\| ".join(f"`{each}`" for each in get_args(annotation))
+    parts = [each for each in get_args(annotation) if each is not type(None)]
+    if get_origin(annotation) is dict:
+        return _type(parts[-1])
+    if parts and get_origin(annotation) in {Union, UnionType}:
+        return " \\| ".join(map(_type, parts))
+    if parts:
+        return f"{_TYPES.get(str(get_origin(annotation).__name__), 'value')} list"
+    return _TYPES.get(annotation.__name__, annotation.__name__)
+
+
+def _default(field: FieldInfo, *, optional: bool) -> str | None:
+    if field.is_required():
+        return "" if optional else None
+    value = field.get_default(call_default_factory=False)
+    return "" if value is None else f"{value}"
+
+
+def _unknown(settings: type[ServiceSettings], environment: Mapping[str, str]) -> Iterator[str]:
+    """pydantic-settings ignores unknown top-level variables, so the names are compared here."""
+    known = variables(settings)
+    groups = {each.name.rpartition("__")[0] for each in known if "__" in each.name}
+    for given in sorted(environment):
+        name = given.upper()
+        if not name.startswith(settings.prefix()) or name in groups:
+            continue
+        if any(each.matches(name) for each in known):
+            continue
+        if not _service_link(name.removeprefix(settings.prefix()), environment[given]):
+            near = difflib.get_close_matches(name, [each.name for each in known], n=2, cutoff=0.7)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            yield f"{given}: no such setting{hint}"
+
+
+def _service_link(name: str, value: str) -> bool:
+    return bool(_LINK_NAME.fullmatch(name) and _LINK_VALUE.fullmatch(value))
+
+
+def _invalid(settings: type[ServiceSettings], error: ValidationError) -> Iterator[str]:
+    """Names and reasons, never values: a value may be a secret."""
+    for each in error.errors(include_input=False, include_url=False, include_context=False):
+        name = settings.prefix() + "__".join(str(part) for part in each["loc"]).upper()
+        yield f"{name}: {each['msg']}"
