@@ -40,7 +40,7 @@ class Event(BaseModel):
         return f"evt.{cls.name}.v{cls.major}"
 
 
-AnyEvent = TypeVar("AnyEvent", bound=Event, covariant=True)
+AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 
 class Envelope(BaseModel, Generic[AnyEvent]):
