@@ -1,33 +1,42 @@
 """Who is calling: signed identities between services, and the one decision what they may do."""
 
-import base64
-import hashlib
-import json
-import os
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import jwt
+import structlog
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, ValidationError
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from libs.chassis.errors import Kind, ServiceError
+from libs.chassis.keys import ALGORITHM, KeySet, generate_keys, load_private, thumbprint
 from libs.contracts.identity import Claims, Person, Principal
-from libs.contracts.types import ServiceName
+
+__all__ = [
+    "PRINCIPAL",
+    "Authenticate",
+    "ForbiddenError",
+    "Refusal",
+    "Signer",
+    "UnauthenticatedError",
+    "Verifier",
+    "authorize",
+    "generate_keys",
+    "service_authenticator",
+]
 
 Authenticate = Callable[[web.Request], Awaitable[Principal]]
+PRINCIPAL: Final = web.RequestKey("principal", Principal)
+"""The verified caller of a request, set before its handler runs."""
 
-_ALGORITHM: Final = "EdDSA"
 _LIFETIME: Final = timedelta(seconds=60)
 _SKEW: Final = timedelta(seconds=5)
 _SPEAKS_FOR_USERS: Final = "gateway"
+_log = structlog.get_logger()
 
 
 class UnauthenticatedError(ServiceError):
@@ -65,12 +74,9 @@ class Signer:
     """Signs this service's calls to others."""
 
     def __init__(self, service: str, key_file: Path) -> None:
-        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise TypeError(f"{key_file} holds no Ed25519 private key")
         self._service = service
-        self._key = key
-        self._kid = _thumbprint(key.public_key())
+        self._key = load_private(key_file)
+        self._kid = thumbprint(self._key.public_key())
 
     def token(
         self,
@@ -82,7 +88,7 @@ class Signer:
         person: Person | None = None,
     ) -> str:
         """An identity that ``audience`` alone accepts, for one minute."""
-        now = int(time.time())
+        now = int(datetime.now(UTC).timestamp())
         claims = Claims(
             iss=self._service,
             aud=audience,
@@ -94,30 +100,7 @@ class Signer:
             person=person,
         )
         body = claims.model_dump(mode="json", exclude_none=True)
-        return jwt.encode(body, self._key, algorithm=_ALGORITHM, headers={"kid": self._kid})
-
-
-class PublicKey(BaseModel):
-    """One entry of the key set (RFC 8037), with the only issuer that may use it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kty: str = "OKP"
-    crv: str = "Ed25519"
-    alg: str = _ALGORITHM
-    use: str = "sig"
-    kid: str
-    x: str
-    iss: ServiceName
-
-    def key(self) -> Ed25519PublicKey:
-        return Ed25519PublicKey.from_public_bytes(_decoded(self.x))
-
-
-class KeySet(BaseModel):
-    """Public keys of all services; one service may have several at once (rotation)."""
-
-    keys: tuple[PublicKey, ...] = ()
+        return jwt.encode(body, self._key, algorithm=ALGORITHM, headers={"kid": self._kid})
 
 
 class Verifier:
@@ -128,7 +111,7 @@ class Verifier:
         self._file = jwks_file
         self._read_at = 0
         self._keys: dict[str, tuple[str, Ed25519PublicKey]] = {}
-        self._refresh()
+        self._load()
 
     def verify(self, token: str) -> Principal:
         """Raises ``UnauthenticatedError``; its detail says what is wrong, never what was sent."""
@@ -138,7 +121,7 @@ class Verifier:
             body = jwt.decode(
                 token,
                 key,
-                algorithms=[_ALGORITHM],
+                algorithms=[ALGORITHM],
                 audience=self._service,
                 issuer=issuer,
                 leeway=_SKEW,
@@ -147,22 +130,28 @@ class Verifier:
             claims = Claims.model_validate(body)
         except jwt.ExpiredSignatureError as error:
             raise UnauthenticatedError("the service identity has expired") from error
-        except (jwt.PyJWTError, ValidationError) as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise UnauthenticatedError("the service identity is not valid") from error
         return _principal(claims)
 
     def _key(self, header: dict[str, Any]) -> tuple[str, Ed25519PublicKey]:
-        if header.get("alg") != _ALGORITHM:
+        if header.get("alg") != ALGORITHM:
             raise jwt.InvalidAlgorithmError
-        kid = header.get("kid")
+        kid = str(header.get("kid"))
         if kid not in self._keys:
             self._refresh()
-        if not isinstance(kid, str) or kid not in self._keys:
+        if kid not in self._keys:
             raise jwt.InvalidKeyError
         return self._keys[kid]
 
     def _refresh(self) -> None:
-        """Read the key set again if the file has changed: a key may be added while we run."""
+        """A key may have been added while we run. A file that cannot be read changes nothing."""
+        try:
+            self._load()
+        except (OSError, ValueError):
+            _log.exception("identity.keys_unreadable", file=str(self._file))
+
+    def _load(self) -> None:
         changed = self._file.stat().st_mtime_ns
         if changed != self._read_at:
             found = KeySet.model_validate_json(self._file.read_bytes())
@@ -182,52 +171,6 @@ def service_authenticator(verifier: Verifier) -> Authenticate:
     return authenticate
 
 
-def generate_keys(directory: Path, services: Iterable[str]) -> None:
-    """Make ``<service>.pem`` where it is missing, and ``public.json`` with all public keys.
-
-    Keys that ``public.json`` already lists stay valid, so that removing a ``.pem`` and calling
-    this again rotates that service's key without refusing what runs with the old one.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public = directory / "public.json"
-    known = KeySet.model_validate_json(public.read_bytes()).keys if public.exists() else ()
-    keys = {each.kid: each for each in known}
-    for service in services:
-        entry = _own_key(directory / f"{service}.pem", service)
-        keys.setdefault(entry.kid, entry)
-    _write(public, KeySet(keys=tuple(keys.values())).model_dump_json(indent=1).encode())
-
-
-def _own_key(file: Path, service: str) -> PublicKey:
-    if file.exists():
-        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
-    else:
-        key = Ed25519PrivateKey.generate()
-        _write(
-            file,
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
-    public = key.public_key()
-    if not isinstance(public, Ed25519PublicKey):
-        raise TypeError(f"{file} holds no Ed25519 private key")
-    return PublicKey(kid=_thumbprint(public), x=_encoded(public.public_bytes_raw()), iss=service)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, readable by the owner only."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
-
-
 def _principal(claims: Claims) -> Principal:
     kind, _, name = claims.sub.partition(":")
     own = kind == "service" and name == claims.iss
@@ -244,18 +187,3 @@ def _principal(claims: Claims) -> Principal:
         org=claims.org,
         person=claims.person,
     )
-
-
-def _thumbprint(key: Ed25519PublicKey) -> str:
-    """RFC 7638: the key names itself."""
-    members = {"crv": "Ed25519", "kty": "OKP", "x": _encoded(key.public_bytes_raw())}
-    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return _encoded(hashlib.sha256(canonical.encode()).digest())
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

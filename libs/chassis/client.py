@@ -2,18 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
-from typing import Any, ClassVar, Final
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
 import aiohttp
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
-from typing_extensions import Self
 from yarl import URL
 
 from libs.chassis import context, telemetry
@@ -26,6 +27,7 @@ _KINDS: Final = {status: kind for kind, status in STATUS.items()} | {400: Kind.I
 _RESERVED: Final = {
     "type", "title", "status", "detail", "instance", "request_id", "message", "error"
 }  # fmt: skip
+_SECONDS: Final = re.compile(r"\d{1,5}")
 _ATTEMPTS: Final = 3
 _PAUSE: Final = 0.1
 _CONNECT_SECONDS: Final = 3
@@ -43,8 +45,6 @@ class PeerUnavailableError(ServiceError):
 
 class RemoteError(ServiceError):
     """A refusal by another service, passed on as its own: same kind, code, detail and facts."""
-
-    status: ClassVar[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,33 +95,33 @@ class Peer:
         org: OrgRef,
         params: Mapping[str, str] | None = None,
         body: BaseModel | Any | None = None,
-        timeout: timedelta = timedelta(seconds=10),  # noqa: ASYNC109 -- a deadline for all attempts
+        timeout: timedelta = timedelta(seconds=10),  # for all attempts together
         actor: str | None = None,
         person: Person | None = None,
     ) -> Any:
-        """The parsed answer, ``None`` where it is empty. Reads are tried again until ``timeout``."""
+        """The parsed answer, ``None`` where it is empty. A read is tried three times."""
+        call = partial(
+            self.stream,
+            method,
+            path,
+            org=org,
+            params=params,
+            data=None if body is None else to_json(body),
+            headers=None if body is None else {"Content-Type": "application/json"},
+            actor=actor,
+            person=person,
+        )
         attempts = _ATTEMPTS if method in {"GET", "HEAD"} else 1
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                for attempt in range(1, attempts + 1):
-                    try:
-                        async with self.stream(
-                            method, path, org=org, params=params, actor=actor, person=person,
-                            headers={"Content-Type": "application/json"} if body is not None else None,
-                            data=to_json(body) if body is not None else None,
-                        ) as response:  # fmt: skip
-                            raw = await response.read()
-                            return from_json(raw) if raw else None
-                    except PeerUnavailableError:
-                        if attempt == attempts:
-                            raise
-                        await asyncio.sleep(_PAUSE * attempt * random.uniform(0.5, 1.5))  # noqa: S311
+                raw = await _read(call, attempts)
         except TimeoutError as error:
             why = f"no answer within {timeout.total_seconds():g} s"
             raise PeerUnavailableError(self._peer, why) from error
+        try:
+            return from_json(raw) if raw else None
         except ValueError as error:
             raise PeerUnavailableError(self._peer, "its answer is not JSON") from error
-        raise AssertionError("unreachable")
 
     @asynccontextmanager
     async def stream(
@@ -149,7 +149,7 @@ class Peer:
                     total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS
                 ),
             ) as response:
-                if response.status >= 400:
+                if response.status >= HTTPStatus.BAD_REQUEST:
                     raise await self._error(response)
                 yield response
         except aiohttp.ClientError as error:
@@ -186,10 +186,24 @@ class Peer:
             body = None
         if not isinstance(body, dict):
             return PeerUnavailableError(self._peer, f"answered {response.status} without a problem")
-        code = str(body.get("type", "")).removeprefix("/problems/")
+        given = str(body.get("type", ""))
+        code = given.removeprefix("/problems/") if given.startswith("/problems/") else kind.value
         facts = {name: value for name, value in body.items() if name not in _RESERVED}
         found = _remote(kind, code, str(body.get("title", code)))
         return found(str(body.get("detail", "")), retry_after=_wait(response), **facts)
+
+
+async def _read(
+    call: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]], attempts: int
+) -> bytes:
+    for attempt in range(1, attempts):
+        try:
+            async with call() as response:
+                return await response.read()
+        except PeerUnavailableError:
+            await asyncio.sleep(_PAUSE * attempt * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter
+    async with call() as response:
+        return await response.read()
 
 
 @lru_cache(maxsize=256)
@@ -199,4 +213,4 @@ def _remote(kind: Kind, code: str, title: str) -> type[RemoteError]:
 
 def _wait(response: aiohttp.ClientResponse) -> timedelta | None:
     seconds = response.headers.get("Retry-After", "")
-    return timedelta(seconds=int(seconds)) if seconds.isdigit() and len(seconds) < 6 else None
+    return timedelta(seconds=int(seconds)) if _SECONDS.fullmatch(seconds) else None

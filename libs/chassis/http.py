@@ -2,29 +2,28 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from libs.chassis import context, metrics, telemetry
-from libs.chassis.auth import Authenticate, ForbiddenError, authorize
+from libs.chassis.access import PREPARED, Line
+from libs.chassis.auth import PRINCIPAL, Authenticate, ForbiddenError, authorize
 from libs.chassis.problems import REQUEST_ID, json_response, problem_middleware
 from libs.contracts.identity import Principal
 
 PUBLIC: Final = "public"
-"""Action of the probes, which anybody may call. No other route can have it."""
-PRINCIPAL: Final = web.RequestKey("principal", Principal)
+"""Action of the probes and ``/metrics``, which anybody may call. No ``Route`` can have it."""
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set when the process has been told to stop; readiness is false from then on."""
-STREAMS: Final = web.AppKey("streams", set[asyncio.Task[object]])
+STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams", set)
 """Requests without an end of their own: cut when the service stops."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
@@ -66,8 +65,8 @@ class Readiness:
 
 
 Ready = Callable[[], Awaitable[Readiness]]
-_Routes = dict[web.AbstractRoute, Route | None]
-_ROUTES: Final = web.AppKey("routes", _Routes)
+_ROUTES: Final[web.AppKey[dict[web.AbstractRoute, Route | None]]] = web.AppKey("routes", dict)
+"""Everything the application answers; ``None`` marks what is ``PUBLIC``."""
 
 
 def build_app(
@@ -77,25 +76,29 @@ def build_app(
     authenticate: Authenticate,
     ready: Ready,
     client_max_size: int = 4 * 2**20,
-    trust_request_id: bool = True,
+    public_edge: bool = False,
 ) -> web.Application:
     """An application that answers ``routes``, the probes and ``/metrics``, and nothing else.
 
-    A public edge passes ``trust_request_id=False``: correlation ids are then its own.
+    A ``public_edge`` makes correlation ids of its own and shows strangers no metrics.
     """
-    edge = _edge(service, trust_request_id=trust_request_id)
     app = web.Application(
-        middlewares=[edge, problem_middleware, _guard(authenticate)],
+        middlewares=[
+            _edge(trust_request_id=not public_edge),
+            problem_middleware,
+            _guard(authenticate),
+        ],
         client_max_size=client_max_size,
     )
     app[_ROUTES] = {}
     app[STOPPING] = asyncio.Event()
     app[STREAMS] = set()
     _add_probes(app, service, ready)
+    if not public_edge:
+        app[_ROUTES][app.router.add_route("GET", "/metrics", _numbers)] = None
     for route in routes:
-        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-        for method in methods:
-            app[_ROUTES][app.router.add_route(method, route.path, route.handler)] = route
+        app[_ROUTES][app.router.add_route(route.method, route.path, route.handler)] = route
+    app.on_startup.append(_check_declared)
     app.on_response_prepare.append(_finish_headers)
     return app
 
@@ -127,82 +130,33 @@ async def stream_response(
     return response
 
 
-def _edge(service: str, *, trust_request_id: bool) -> Middleware:
+def _edge(*, trust_request_id: bool) -> Middleware:
     @web.middleware
     async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("X-Request-Id", "") if trust_request_id else ""
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
         request[REQUEST_ID] = request_id
-        line = _Line(request)
+        route = request.app[_ROUTES].get(request.match_info.route)
+        line = Line(
+            request,
+            action=route.action if route else None,
+            stream=route.stream if route else False,
+        )
         parent = telemetry.remote_context(request.headers.get("traceparent"))
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
             telemetry.tracer().start_as_current_span(
-                line.name, context=parent, kind=SpanKind.SERVER, record_exception=False
+                f"{request.method} {line.route}",
+                context=parent,
+                kind=SpanKind.SERVER,
+                record_exception=False,
             ) as span,
             line.written(span),
         ):
-            response = await handler(request)
-            line.response = response
-            return response
+            line.response = await handler(request)
+            return line.response
 
     return edge
-
-
-class _Line:
-    """The canonical line of one request, its metrics and the end of its span. No header, no body."""
-
-    def __init__(self, request: web.Request) -> None:
-        resource = request.match_info.route.resource
-        self.route = resource.canonical if resource else "(none)"
-        self.name = f"{request.method} {self.route}"
-        self.response: web.StreamResponse | None = None
-        self._request = request
-        self._declared = request.app[_ROUTES].get(request.match_info.route)
-        self._begun = time.monotonic()
-
-    @contextmanager
-    def written(self, span: Span) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._write(span)
-
-    def _write(self, span: Span) -> None:
-        request, response = self._request, self.response
-        status = response.status if response else 499
-        seconds = time.monotonic() - self._begun
-        caller = request.get(PRINCIPAL)
-        metrics.REQUESTS.labels(request.method, self.route, str(status)).inc()
-        if self._declared is not None and not self._declared.stream:
-            metrics.REQUEST_SECONDS.labels(request.method, self.route).observe(seconds)
-        span.set_attributes(
-            {
-                "http.request.method": request.method,
-                "http.route": self.route,
-                "http.response.status_code": status,
-            }
-        )
-        write = _log.debug if self._declared is None and status < 400 else _log.info
-        write(
-            "http.request",
-            method=request.method,
-            path=request.path,
-            route=self.route,
-            status=status,
-            seconds=round(seconds, 6),
-            bytes=_size(request, response),
-            action=self._declared.action if self._declared else None,
-            actor=caller.actor if caller else None,
-            org_id=str(caller.org_id) if caller else None,
-        )
-
-
-def _size(request: web.Request, response: web.StreamResponse | None) -> int:
-    """Bytes of the answer's body: announced where it is still to be sent, else sent."""
-    if isinstance(response, web.Response) and response.content_length is not None:
-        return response.content_length
-    return request.writer.output_size
 
 
 def _guard(authenticate: Authenticate) -> Middleware:
@@ -254,13 +208,20 @@ def _add_probes(app: web.Application, service: str, ready: Ready) -> None:
         view = {"service": service, "ready": found.ok, "failing": dict(found.failing)}
         return json_response(view, 200 if found.ok else 503)
 
-    async def numbers(_: web.Request) -> web.Response:
-        return web.Response(
-            body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
-
-    for path, handler in (("/livez", livez), ("/readyz", readyz), ("/metrics", numbers)):
+    for path, handler in (("/livez", livez), ("/readyz", readyz)):
         app[_ROUTES][app.router.add_route("GET", path, handler)] = None
+
+
+async def _numbers(_: web.Request) -> web.Response:
+    return web.Response(
+        body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"}
+    )
+
+
+async def _check_declared(app: web.Application) -> None:
+    for each in app.router.routes():
+        if each not in app[_ROUTES]:
+            raise RuntimeError(f"{each.method} {each.resource} was added without an action")
 
 
 async def _readiness(ready: Ready, *, stopping: bool) -> Readiness:
@@ -269,12 +230,13 @@ async def _readiness(ready: Ready, *, stopping: bool) -> Readiness:
     try:
         async with asyncio.timeout(_READY_SECONDS):
             return await ready()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever a check raises, the answer is "not ready"
         _log.warning("readiness.failed", exc_info=True)
         return Readiness({"readiness": type(error).__name__})
 
 
 async def _finish_headers(request: web.Request, response: web.StreamResponse) -> None:
+    request[PREPARED] = response
     response.headers["Server"] = "yokocho"
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
     if request.app[STOPPING].is_set():

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from asyncio import TaskGroup
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,7 +19,7 @@ from aiohttp import web
 
 from libs.chassis import telemetry
 from libs.chassis.listener import Listener, Server
-from libs.chassis.settings import HttpSettings
+from libs.chassis.settings import HttpSettings, SettingsError
 
 __all__ = ["Listener", "TaskGroup", "Wake", "inherited", "listen", "run", "serve", "sleep_or_stop"]
 
@@ -48,7 +48,7 @@ class Wake:
     def set(self) -> None:
         self._event.set()
 
-    async def wait(self, timeout: timedelta | None = None) -> bool:  # noqa: ASYNC109 -- waiting is all it does
+    async def wait(self, timeout: timedelta | None = None) -> bool:
         """Until ``set``, or ``timeout``; says whether it was woken."""
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
@@ -104,18 +104,19 @@ async def serve(
     stop = asyncio.Event()
     token = _STOP.set(stop)
     try:
-        with _signals(stop):
+        with _Signals(stop):
             await _live(servers, background, stop)
     finally:
         _STOP.reset(token)
+        _arm()
         if on_stop is not None:
             await on_stop()
 
 
-def run(main: Coroutine[Any, Any, Any]) -> int:
+def run(main: Coroutine[Any, Any, int | None]) -> int:
     """Run a process to its end and say its exit code: 0 after a stop, 1 after a crash.
 
-    A stop that takes longer than ten seconds is ended by force, whatever hangs.
+    A stop, asked for or not, that takes longer than ten seconds is ended by force.
     """
     stopping, ended = threading.Event(), threading.Event()
     watchdog = threading.Thread(target=_watch, args=(stopping, ended), daemon=True)
@@ -123,7 +124,10 @@ def run(main: Coroutine[Any, Any, Any]) -> int:
     token = _DEADLINE.set(stopping)
     try:
         code = asyncio.run(main)
-    except Exception:
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except Exception:  # noqa: BLE001 -- the edge of the process: said, and told by the exit code
         _log.exception("process.crashed")
         return 1
     finally:
@@ -131,7 +135,7 @@ def run(main: Coroutine[Any, Any, Any]) -> int:
         _DEADLINE.reset(token)
         ended.set()
         stopping.set()
-    return code if isinstance(code, int) else 0
+    return code or 0
 
 
 def _watch(stopping: threading.Event, ended: threading.Event) -> None:
@@ -141,7 +145,7 @@ def _watch(stopping: threading.Event, ended: threading.Event) -> None:
         os._exit(1)
 
 
-class _signals:
+class _Signals:
     """SIGTERM and SIGINT set ``stop``, for as long as this is entered."""
 
     def __init__(self, stop: asyncio.Event) -> None:
@@ -161,9 +165,14 @@ class _signals:
     def _on_signal(self, number: signal.Signals) -> None:
         _log.info("process.stopping", signal=number.name)
         self._stop.set()
-        deadline = _DEADLINE.get(None)
-        if deadline is not None:
-            deadline.set()
+        _arm()
+
+
+def _arm() -> None:
+    """From now on the process has ten seconds, where ``run`` watches over it."""
+    deadline = _DEADLINE.get(None)
+    if deadline is not None:
+        deadline.set()
 
 
 async def _live(
@@ -175,7 +184,8 @@ async def _live(
         _log.info("process.serving", addresses=[each.address for each in servers])
         async with TaskGroup() as group:
             loops = [
-                group.create_task(_loop(name, each), name=name) for name, each in background.items()
+                group.create_task(_loop(name, each, stop), name=name)
+                for name, each in background.items()
             ]
             await stop.wait()
             await asyncio.gather(*(each.drain(DRAIN) for each in servers))
@@ -190,10 +200,12 @@ async def _live(
             await each.close()
 
 
-async def _loop(name: str, body: Loop) -> None:
+async def _loop(name: str, body: Loop, stop: asyncio.Event) -> None:
     try:
         await body()
     except Exception:
         _log.exception("loop.died", loop=name)
         raise
-    raise LoopDiedError(name)
+    if not stop.is_set():
+        _log.error("loop.died", loop=name, reason="it returned")
+        raise LoopDiedError(name)

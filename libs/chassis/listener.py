@@ -18,6 +18,8 @@ HEADERS: Final = timedelta(seconds=10)
 """How long a client may take to send the head of a request that it has begun."""
 _BACKLOG: Final = 1024
 _POLL: Final = timedelta(milliseconds=20)
+_FRESH: Final = 1.0
+"""Seconds for which a new connection is believed to be about to send its request."""
 _log = structlog.get_logger()
 
 
@@ -43,7 +45,7 @@ class Server:
         self._socket = listener.socket
         self._auto_decompress = listener.auto_decompress
         self._runner = web.AppRunner(
-            listener.app, handler_cancellation=listener.handler_cancellation, shutdown_timeout=0.5
+            listener.app, handler_cancellation=listener.handler_cancellation, shutdown_timeout=0.2
         )
         self._server: asyncio.Server | None = None
 
@@ -56,7 +58,7 @@ class Server:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp's C parser is not loaded; the other one has known holes")
         await self._runner.setup()
-        self._socket.setblocking(False)
+        self._socket.setblocking(False)  # noqa: FBT003 -- not our signature
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             self._connection, sock=self._socket, backlog=_BACKLOG
@@ -67,11 +69,13 @@ class Server:
         self._app[STOPPING].set()
         if self._server is not None:
             self._server.close()
-        for stream in tuple(self._app[STREAMS]):
+        await asyncio.sleep(_POLL.total_seconds())  # what had been accepted is read first
+        streams = self._app[STREAMS]
+        for stream in tuple(streams):
             stream.cancel()
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                while self._close_idle():
+                while self._close_idle():  # noqa: ASYNC110 -- aiohttp announces no end of a request
                     await asyncio.sleep(_POLL.total_seconds())
         except TimeoutError:
             _log.warning("http.drain_overran", listener=self.address, requests=self._close_idle())
@@ -87,7 +91,7 @@ class Server:
         server = self._runner.server
         busy = 0
         for each in server.connections if server is not None else ():
-            if isinstance(each, _Connection) and each.busy:
+            if isinstance(each, _Connection) and (each.busy or each.expected):
                 busy += 1
             else:
                 each.force_close()
@@ -109,15 +113,22 @@ class Server:
 class _Connection(web.RequestHandler):
     """aiohttp's connection, with a deadline for headers and answers that echo nothing."""
 
-    __slots__ = ("_head_deadline",)
+    __slots__ = ("_head_deadline", "_made_at")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._made_at = self._loop.time()
 
     @property
     def busy(self) -> bool:
         return self._request_in_progress or bool(self._messages)
+
+    @property
+    def expected(self) -> bool:
+        """A request is being sent, or will be at once: the connection was made for it."""
+        fresh = self._request_count == 0 and self._loop.time() - self._made_at < _FRESH
+        return self._head_deadline is not None or fresh
 
     @override
     def data_received(self, data: bytes) -> None:

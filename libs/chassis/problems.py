@@ -1,7 +1,10 @@
 """RFC 9457: refusals as HTTP answers, and bodies parsed so that they can be refused."""
 
+import asyncio
 import math
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypeVar
 
 import structlog
@@ -27,6 +30,9 @@ STATUS: Final = {
 MEDIA_TYPE: Final = "application/problem+json"
 BODY_LIMIT: Final = 4 * 2**20
 _RETRY_AFTER: Final = timedelta(seconds=1)
+_NAMED: Final = 3
+"""Wrong fields that the detail names; ``errors`` has them all."""
+_BODY_WITHIN: Final = timedelta(seconds=30)
 _WARNED: Final = {Kind.FORBIDDEN, Kind.EXHAUSTED, Kind.NO_SPACE, Kind.UNAVAILABLE}
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -47,8 +53,8 @@ class InvalidBodyError(ServiceError):
     title: ClassVar[str] = "The request body does not have the right form"
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        first = "; ".join(f"{each['pointer'] or '/'}: {each['detail']}" for each in errors[:3])
-        more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
+        first = "; ".join(f"{each['pointer'] or '/'}: {each['detail']}" for each in errors[:_NAMED])
+        more = f" (and {len(errors) - _NAMED} more)" if len(errors) > _NAMED else ""
         listed: list[JsonValue] = [{**each} for each in errors]
         super().__init__(f"{first}{more}", errors=listed)
 
@@ -63,7 +69,10 @@ class BodyTooLargeError(ServiceError):
 
 
 def json_response(
-    view: BaseModel | JsonValue, status: int = 200, *, headers: dict[str, str] | None = None
+    view: BaseModel | Mapping[str, Any] | Sequence[Any],
+    status: int = 200,
+    *,
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     return web.Response(
         body=to_json(view),
@@ -74,7 +83,7 @@ def json_response(
 
 
 def problem(error: ServiceError, *, instance: str, request_id: str = "") -> web.Response:
-    """``error`` as an answer. ``message`` and ``error`` repeat the detail: clients print one of them."""
+    """``error`` as an answer. Clients print ``message`` or ``error``: both repeat the detail."""
     status = 400 if isinstance(error, MalformedBodyError) else STATUS[error.kind]
     body: dict[str, Any] = {
         **error.facts,
@@ -114,14 +123,17 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except web.HTTPException as error:
-        if error.status < 400:
-            raise
+        if error.status < HTTPStatus.BAD_REQUEST:
+            location = (
+                {"Location": error.headers["Location"]} if "Location" in error.headers else {}
+            )
+            return web.Response(status=error.status, headers=location)
         answer = _of_framework(request, error, identity)
     except ServiceError as error:
         level = "warning" if error.kind in _WARNED else "info"
         getattr(_log, level)("http.refused", code=error.code, detail=error.detail)
         answer = problem(error, **identity)
-    except Exception:
+    except Exception:  # noqa: BLE001 -- the one edge where unknown errors become a 500
         if _gone(request):
             _log.info("http.client_gone")
             raise ConnectionResetError from None
@@ -129,7 +141,8 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         detail = "something went wrong here; the log of the service has the reason"
         answer = plain_problem(500, title="Internal Server Error", detail=detail, **identity)
     if request.writer.output_size > 0:
-        raise ConnectionResetError  # an answer was begun: only breaking it off says that it is not whole
+        # An answer was begun: only breaking it off says that it is not whole.
+        raise ConnectionResetError
     return answer
 
 
@@ -159,11 +172,14 @@ async def read_bytes(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLargeError(limit)
-            parts.append(chunk)
+        async with asyncio.timeout(_BODY_WITHIN.total_seconds()):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLargeError(limit)
+                parts.append(chunk)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the body took too long to arrive") from None
     except web.RequestPayloadError as error:
         raise MalformedBodyError("the body ended early or is not encoded as announced") from error
     return b"".join(parts)
@@ -184,7 +200,7 @@ def _of_framework(
     detail = {
         404: f"there is no {request.path} here",
         405: f"{request.method} is not allowed on {request.path}",
-    }.get(error.status, error.text if error.status < 500 else None)
+    }.get(error.status, error.text if error.status < HTTPStatus.INTERNAL_SERVER_ERROR else None)
     answer = plain_problem(
         error.status, title=error.reason, detail=detail or error.reason, **identity
     )

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Final, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Final, Literal, Self, Union, get_args, get_origin
 
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from typing_extensions import Self
+from pydantic_settings import SettingsError as UnreadableError
 
 PROJECT_PREFIX: Final = "YOKOCHO_"
 _ANY: Final = "<NAME>"
@@ -99,7 +99,11 @@ class ServiceSettings(BaseSettings):
     """The groups every service has. A service adds its own fields and names itself."""
 
     model_config = SettingsConfigDict(
-        env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
     service: ClassVar[str]
 
@@ -123,9 +127,11 @@ class ServiceSettings(BaseSettings):
         if complaints:
             raise SettingsError("\n".join(complaints))
         try:
-            return cls(_env_prefix=cls.prefix())  # type: ignore[call-arg]  # an argument of pydantic-settings, unknown to its mypy plugin
+            return cls(_env_prefix=cls.prefix())
         except ValidationError as error:
             raise SettingsError("\n".join(_invalid(cls, error))) from None
+        except UnreadableError as error:
+            raise SettingsError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,8 @@ def _type(annotation: Any) -> str:
         return " \\| ".join(map(_type, parts))
     if parts:
         return f"{_TYPES.get(str(get_origin(annotation).__name__), 'value')} list"
-    return _TYPES.get(annotation.__name__, annotation.__name__)
+    name = str(getattr(annotation, "__name__", annotation))
+    return _TYPES.get(name, name)
 
 
 def _default(field: FieldInfo, *, optional: bool) -> str | None:

@@ -24,7 +24,7 @@ _EXPORT_SECONDS: Final = 2
 
 
 def set_up(service: str, settings: TelemetrySettings) -> None:
-    """Log as ``settings`` say and trace this process. Once per process: a second call only changes the logs."""
+    """Log as ``settings`` say and trace this process. A second call changes the logs only."""
     _set_up_logs(service, settings)
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return
@@ -51,7 +51,7 @@ def traceparent() -> str | None:
 
 
 def remote_context(parent: str | None) -> Context:
-    """The context in which a span continues ``parent``; malformed or absent starts a new trace."""
+    """Where a span continues ``parent``; a malformed or absent one starts a new trace."""
     span = _parse(parent)
     if span is None:
         return Context()
@@ -89,8 +89,11 @@ def _parse(parent: str | None) -> SpanContext | None:
 
 
 def _export(provider: TracerProvider, endpoint: str) -> None:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    """Imported only here: the exporter is an extra, and heavy."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 -- see above
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 -- see above
 
     base = endpoint.rstrip("/")
     url = base if base.endswith("/v1/traces") else f"{base}/v1/traces"
@@ -117,7 +120,10 @@ def _set_up_logs(service: str, settings: TelemetrySettings) -> None:
         logger_factory=lambda *_: _Lines(sys.stdout),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+    root = logging.getLogger()
+    if not any(isinstance(each, _Forward) for each in root.handlers):
+        root.addHandler(_Forward())
+    root.setLevel(max(level, logging.WARNING))
 
 
 def _named(service: str) -> Processor:
@@ -149,11 +155,14 @@ class _Forward(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger()
-        log.log(
-            record.levelno,
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        structlog.get_logger().log(
+            logging.ERROR if record.levelno >= logging.ERROR else logging.WARNING,
             "library.said",
             logger=record.name,
-            message=record.getMessage(),
+            message=message,
             exc_info=record.exc_info,
         )
