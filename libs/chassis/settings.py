@@ -4,31 +4,16 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, ClassVar, Final, Literal, Self, Union, get_args, get_origin
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
+from libs.chassis.variables import Variable, variables
+
 PROJECT_PREFIX: Final = "YOKOCHO_"
-_ANY: Final = "<NAME>"
-_TYPES: Final = {
-    "str": "text",
-    "int": "integer",
-    "float": "number",
-    "bool": "`true` \\| `false`",
-    "Path": "path",
-    "PosixPath": "path",
-    "SecretStr": "secret",
-    "AnyUrl": "URL",
-    "AnyHttpUrl": "URL",
-    "HttpUrl": "URL",
-    "timedelta": "duration",
-}
 _LINK_NAME: Final = re.compile(
     r"(?:[A-Z0-9_]+_)?"
     r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
@@ -121,6 +106,11 @@ class ServiceSettings(BaseSettings):
         return f"{PROJECT_PREFIX}{cls.service.upper()}_"
 
     @classmethod
+    def variables(cls) -> tuple[Variable, ...]:
+        """Every variable that is read, in the order of the fields."""
+        return tuple(variables(cls, cls.prefix()))
+
+    @classmethod
     def load(cls) -> Self:
         """Read the environment; raises ``SettingsError`` that names every wrong variable."""
         complaints = list(_unknown(cls, os.environ))
@@ -134,81 +124,9 @@ class ServiceSettings(BaseSettings):
             raise SettingsError(str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One environment variable, as the generated page shows it."""
-
-    name: str
-    type: str
-    default: str | None
-    """``None`` where the variable is required."""
-    description: str
-
-    @property
-    def open_ended(self) -> bool:
-        """Stands for any name that begins like it: ``…_PEERS__<NAME>``."""
-        return self.name.endswith(_ANY)
-
-    def matches(self, name: str) -> bool:
-        if self.open_ended:
-            return name.startswith(self.name.removesuffix(_ANY))
-        return name == self.name
-
-
-def variables(settings: type[ServiceSettings]) -> tuple[Variable, ...]:
-    """Every variable that ``settings`` reads, in the order of its fields."""
-    return tuple(_variables(settings.prefix(), settings))
-
-
-def _variables(
-    prefix: str, model: type[BaseModel], *, optional: bool = False
-) -> Iterator[Variable]:
-    for name, field in model.model_fields.items():
-        at = f"{prefix}{name.upper()}"
-        group = _group(field)
-        if group is not None:
-            yield from _variables(f"{at}__", group, optional=optional or not field.is_required())
-        else:
-            any_name = f"__{_ANY}" if get_origin(field.annotation) is dict else ""
-            yield Variable(
-                name=f"{at}{any_name}",
-                type=_type(field.annotation),
-                default=_default(field, optional=optional),
-                description=field.description or "",
-            )
-
-
-def _group(field: FieldInfo) -> type[BaseModel] | None:
-    for each in (field.annotation, *get_args(field.annotation)):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            return each
-    return None
-
-
-def _type(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " \\| ".join(f"`{each}`" for each in get_args(annotation))
-    parts = [each for each in get_args(annotation) if each is not type(None)]
-    if get_origin(annotation) is dict:
-        return _type(parts[-1])
-    if parts and get_origin(annotation) in {Union, UnionType}:
-        return " \\| ".join(map(_type, parts))
-    if parts:
-        return f"{_TYPES.get(str(get_origin(annotation).__name__), 'value')} list"
-    name = str(getattr(annotation, "__name__", annotation))
-    return _TYPES.get(name, name)
-
-
-def _default(field: FieldInfo, *, optional: bool) -> str | None:
-    if field.is_required():
-        return "" if optional else None
-    value = field.get_default(call_default_factory=False)
-    return "" if value is None else f"{value}"
-
-
 def _unknown(settings: type[ServiceSettings], environment: Mapping[str, str]) -> Iterator[str]:
     """pydantic-settings ignores unknown top-level variables, so the names are compared here."""
-    known = variables(settings)
+    known = settings.variables()
     groups = {each.name.rpartition("__")[0] for each in known if "__" in each.name}
     for given in sorted(environment):
         name = given.upper()
