@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.14 python
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
 # uv does not read pip's configuration: where pip has an index of its own, uv uses it too.
 index = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
-uv = UV_NO_CONFIG=1 VIRTUAL_ENV=$(CURDIR)/.venv $(if $(index),UV_DEFAULT_INDEX='$(index)') $(bin)/uv
+uv = VIRTUAL_ENV=$(CURDIR)/.venv $(if $(index),UV_DEFAULT_INDEX='$(index)') $(bin)/uv
 home := $(if $(HOME_DIR),--home $(HOME_DIR))
 pytest := $(bin)/python -m pytest
 
@@ -57,18 +57,20 @@ docs: $(stamp) ## write the generated pages anew
 	@$(bin)/python -m docs.generate
 
 lock: $(stamp) ## resolve requirements/ anew
-	@for each in uv runtime dev; do $(MAKE) lock-$$each; done
+	@for each in runtime uv dev client; do $(MAKE) lock-$$each; done
 
 compile = $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate pyproject.toml
+	--no-emit-index-url --no-header --no-annotate
 
-.PHONY: lock-uv lock-runtime lock-dev
-lock-uv:
-	@echo uv | $(compile:pyproject.toml=-) --constraint requirements/runtime.txt --output-file requirements/uv.txt
+.PHONY: lock-runtime lock-uv lock-dev lock-client
 lock-runtime:
-	@$(compile) --extra cli --output-file requirements/runtime.txt
+	@$(compile) pyproject.toml --extra cli --output-file requirements/runtime.txt
+lock-uv:
+	@echo uv | $(compile) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
 lock-dev:
-	@$(compile) --extra cli --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(compile) pyproject.toml --extra cli --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+lock-client: # the demo's BentoML client, which never meets our own environment
+	@$(compile) cli/demo/client.in --output-file cli/demo/client.txt
 
 clean: ## forget .venv and every cache
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
