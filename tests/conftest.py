@@ -1,0 +1,59 @@
+"""Servers that find themselves, a database per test, and no task that outlives its test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from inspect import iscoroutinefunction
+
+import pytest
+
+from libs.chassis.postgres import Pool
+from tests.support import nats, postgres
+from tests.support.nats import NatsServer
+from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with postgres.running(tmp_path_factory.mktemp("pg")) as server:
+        yield server
+
+
+@pytest.fixture
+async def database_url(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer
+) -> AsyncIterator[str]:
+    """A fresh database, migrated for the service whose folder the test lies in."""
+    async with postgres_server.database(postgres.service_of(request.path)) as url:
+        yield url
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with postgres.pool_of(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A bus of the test's own, with a user per service."""
+    with nats.running(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture
+async def _task_guard() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)  # tasks that were just cancelled end now
+    leaked = {
+        task for task in asyncio.all_tasks() - before - {asyncio.current_task()} if not task.done()
+    }
+    if leaked:
+        pytest.fail(f"tasks outlive the test: {', '.join(map(repr, leaked))}")
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_tasks(request: pytest.FixtureRequest) -> None:
+    """Set up before every other fixture of the test, and so looks last."""
+    if iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_task_guard")
