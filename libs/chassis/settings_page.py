@@ -1,4 +1,4 @@
-"""The page that lists every setting of every service. Which services there are, the caller knows."""
+"""The page that lists every setting. Which services there are, the caller knows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -8,9 +8,10 @@ from libs.chassis.variables import Variable
 
 _HEAD: Final = """# Settings
 
-Generated from the services' settings classes; do not edit. Every service reads its own environment variables,
-once, when it starts. A variable with a service's prefix that is not listed here ends that service with a message
-(what Kubernetes injects for Services is tolerated). `yokocho up` sets everything that is required.
+Generated from the services' settings classes; do not edit. Every service reads its own environment
+variables, once, when it starts. A variable with a service's prefix that is not listed here ends
+that service with a message (what Kubernetes injects for Services is tolerated). `yokocho up` sets
+everything that is required.
 """
 
 

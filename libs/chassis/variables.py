@@ -83,5 +83,5 @@ def _type(annotation: Any) -> str:
 def _default(field: FieldInfo, *, optional: bool) -> str | None:
     if field.is_required():
         return "" if optional else None
-    value = field.get_default(call_default_factory=False)
-    return "" if value is None else str(value)
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "" if value is None or value == {} else str(value)
