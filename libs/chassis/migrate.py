@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 CHASSIS: Final = "libs.chassis.migrations"
 _FOLDER: Final = "migrations"
 _NAME: Final = re.compile(r"(?P<number>\d{4})_(?P<phase>pre|post)_[a-z0-9_]+\.sql")
-_LOCK_WAIT: Final = timedelta(seconds=60)
+_LOCK_LOOK: Final = timedelta(milliseconds=200)
+_LOCK_LOOKS: Final = 300
 _LOCK_TRIES: Final = 10
 _STATEMENT_TIMEOUT: Final = timedelta(minutes=10)
 
@@ -138,25 +139,22 @@ async def _locked(dsn: str) -> AsyncIterator[DirectConnection]:
 
     connection = await patiently(attempt)
     try:
-        async with asyncio.timeout(_LOCK_WAIT.total_seconds()):
-            while not await connection.fetchval(_LOCK):
-                await asyncio.sleep(0.2)
+        for _ in range(_LOCK_LOOKS):
+            if await connection.fetchval(_LOCK):
+                break
+            await asyncio.sleep(_LOCK_LOOK.total_seconds())
+        else:
+            raise MigrationError("another migration has been running for a minute")
         yield connection
-    except TimeoutError as error:
-        raise MigrationError("another migration has been running for a minute") from error
     finally:
         await connection.close(timeout=5)
 
 
-async def _applied(
-    connection: DirectConnection, package: str
-) -> dict[str, str]:
+async def _applied(connection: DirectConnection, package: str) -> dict[str, str]:
     return {row["file"]: row["checksum"] for row in await connection.fetch(_APPLIED, package)}
 
 
-async def _apply(
-    connection: DirectConnection, package: str, migration: Migration
-) -> None:
+async def _apply(connection: DirectConnection, package: str, migration: Migration) -> None:
     for attempt in range(1, _LOCK_TRIES + 1):
         try:
             async with connection.transaction():

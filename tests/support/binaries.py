@@ -69,7 +69,7 @@ class Program:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, ready: Callable[[], bool]) -> None:
-        """Returns when ``ready``; a program that ends or takes too long is an error with its log."""
+        """Until ``ready``; a program that ends or takes too long is an error with its log."""
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._command,

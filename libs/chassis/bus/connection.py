@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as Inbox
-from typing_extensions import Self
 
 from libs.chassis.bus import publishing, streams
 from libs.chassis.bus.errors import BusLostError, BusUnavailableError, answered
@@ -190,7 +188,7 @@ class Bus:
         """A fresh inbox whose messages go to ``arrived``, and how to leave it."""
         inbox = self._client.new_inbox()
         try:
-            held: Inbox = await self._client.subscribe(f"{inbox}.*", cb=arrived)
+            held = await self._client.subscribe(f"{inbox}.*", cb=arrived)
         except (nats.errors.Error, OSError) as error:
             raise BusUnavailableError("cannot subscribe") from error
 

@@ -1,4 +1,4 @@
-"""What becomes of one message: ack what is done, retry what may work later, bury what never will."""
+"""What becomes of a message: ack what is done, retry what may work, bury what never will."""
 
 import asyncio
 import random
@@ -93,10 +93,14 @@ class MalformedError(Exception):
         self.reason = reason
 
 
-def backoff(attempt: int, *, chance: Callable[[], float] = random.random) -> timedelta:
+def backoff(
+    attempt: int,
+    *,
+    chance: Callable[[], float] = random.random,  # noqa: S311 -- jitter keeps no secret
+) -> timedelta:
     """Doubles from 0.1 s to 15 s; up to half of it is left to chance."""
-    delay = _FIRST_DELAY * 2 ** min(attempt - 1, _DOUBLINGS)
-    return min(delay, _LONGEST_DELAY) * (1 - chance() / 2)
+    doubled: int = 2 ** min(attempt - 1, _DOUBLINGS)
+    return min(_FIRST_DELAY * doubled, _LONGEST_DELAY) * (1 - chance() / 2)
 
 
 def open_envelope(subject: str, body: bytes) -> Envelope[Any]:
@@ -148,17 +152,25 @@ class Delivery:
         return outcome
 
     async def _outcome(self, message: Delivered) -> Outcome:
+        """A redelivery counts as a strike before it is tried, in case it kills the process."""
         strikes = 0
         if message.attempt > 1:
             strikes = await self._letters.strike(self._spec.durable, message.id)
         if strikes > MAX_STRIKES:
-            return await self._bury(
-                message, "attempts-exhausted", f"{MAX_STRIKES} attempts did not end"
-            )
+            why = f"{MAX_STRIKES} attempts did not end"
+            return await self._bury(message, "attempts-exhausted", why)
         try:
             envelope = open_envelope(message.subject, message.body)
         except MalformedError as error:
             return await self._bury(message, error.code, error.reason)
+        outcome = await self._handled(message, envelope, strikes=strikes)
+        if strikes and isinstance(outcome, Done):
+            await self._letters.forget(self._spec.durable, message.id)
+        return outcome
+
+    async def _handled(
+        self, message: Delivered, envelope: Envelope[Any], *, strikes: int
+    ) -> Outcome:
         try:
             await self._handle(envelope, message.body)
         except ServiceError as error:
@@ -170,8 +182,6 @@ class Delivery:
         except Exception as error:
             log.exception("message.crashed")
             return await self._struck(message, envelope, error, strikes=strikes)
-        if strikes:
-            await self._letters.forget(self._spec.durable, message.id)
         return Done()
 
     async def _handle(self, envelope: Envelope[Any], raw: bytes) -> None:
@@ -201,7 +211,6 @@ class Delivery:
     async def _struck(
         self, message: Delivered, envelope: Envelope[Any], error: Exception, *, strikes: int
     ) -> Outcome:
-        """A strike on a redelivery was counted before the attempt, in case it kills us."""
         strikes = strikes or await self._letters.strike(self._spec.durable, message.id)
         if strikes < MAX_STRIKES:
             return Again(backoff(strikes), "crashed")

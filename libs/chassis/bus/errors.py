@@ -52,11 +52,11 @@ def answered(what: str, raw: bytes) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(raw or b"{}")
     except ValueError as error:
         raise BusUnavailableError(f"{what}: an answer that is no JSON") from error
-    if error := body.get("error"):
+    if refusal := body.get("error"):
         raise BusRefusedError(
             what,
-            status=error.get("code", 0),
-            err_code=error.get("err_code", 0),
-            description=error.get("description", ""),
+            status=refusal.get("code", 0),
+            err_code=refusal.get("err_code", 0),
+            description=refusal.get("description", ""),
         )
     return body

@@ -117,9 +117,7 @@ async def _atomically(
     return list(range(end - len(messages) + 1, end + 1))
 
 
-async def _acknowledged(
-    wire: Wire, message: Message, headers: Mapping[str, str]
-) -> dict[str, Any]:
+async def _acknowledged(wire: Wire, message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
     answer = await wire.request(
         message.subject, message.body, headers=headers, timeout=_PUBLISH_WAIT
     )

@@ -25,9 +25,7 @@ _NO_MESSAGE: Final = 10037
 
 
 class Api(Protocol):
-    async def api(
-        self, verb: str, body: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]: ...
+    async def api(self, verb: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class _Nudge(Enum):
 
     FREED = auto()
     RECONNECTED = auto()
+    SILENT = auto()
 
 
 class _Held:
@@ -90,7 +91,7 @@ class Subscription:
     waiting messages back, lets running handlers end for a moment, and only then ends.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 -- its four parts, in the order in which a message meets them
         self,
         bus: Bus,
         spec: ConsumerSpec,
@@ -182,16 +183,11 @@ class Subscription:
                 wanted = self._window - len(self._held)
                 deadline = clock.time() + (PULL_EXPIRES + _PULL_SLACK).total_seconds()
                 await self._ask(inbox, wanted)
-            try:
-                async with asyncio.timeout_at(deadline if wanted > 0 else None):
-                    event = await self._events.get()
-            except TimeoutError:
+            event = await self._next(deadline if wanted > 0 else None)
+            if event is _Nudge.FREED:
+                continue
+            if not isinstance(event, Msg):
                 return
-            match event:
-                case _Nudge.RECONNECTED:
-                    return
-                case _Nudge.FREED:
-                    continue
             if event.reply.startswith(_ACK):
                 self._take(event)
                 wanted -= 1
@@ -201,13 +197,18 @@ class Subscription:
                     return
                 wanted = 0
 
+    async def _next(self, deadline: float | None) -> "Msg | _Nudge":
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._events.get()
+        except TimeoutError:
+            return _Nudge.SILENT
+
     async def _ask(self, inbox: str, batch: int) -> None:
         self._pulls += 1
         body = json.dumps({"batch": batch, "expires": nanoseconds(PULL_EXPIRES)}).encode()
         at = f"{self._spec.stream}.{self._spec.durable}"
-        await self._bus.say(
-            f"$JS.API.CONSUMER.MSG.NEXT.{at}", body, reply=f"{inbox}.{self._pulls}"
-        )
+        await self._bus.say(f"$JS.API.CONSUMER.MSG.NEXT.{at}", body, reply=f"{inbox}.{self._pulls}")
 
     def _take(self, raw: Msg) -> None:
         held = _Held(raw)

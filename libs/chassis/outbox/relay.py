@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs.chassis.bus.publishing import MAX_BATCH, Message, Publisher
@@ -80,8 +79,10 @@ class Row:
 
 
 class Relay:
-    """Run one in every replica: an advisory lock lets one publish, and the stream's own last
-    sequence refuses a relay that was paused while another took over.
+    """Runs in every replica; one at a time publishes.
+
+    An advisory lock lets one lead, and the stream's own last sequence refuses a relay that was
+    paused while another took over.
     """
 
     def __init__(self, pool: Pool, publisher: Publisher, *, service: str, wake: Wake) -> None:
