@@ -59,7 +59,11 @@ def install(steps: Steps, home: Path) -> BentoClient:
     marker = folder / ".complete"
     if not marker.exists():
         env = dict(os.environ)
-        steps.run("client", [uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)], env=env)
+        steps.run(
+            "client",
+            [uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)],
+            env=env,
+        )
         install = [uv, "pip", "install", "--require-hashes", "--python", str(python)]
         steps.run("client", [*install, "-r", str(REQUIREMENTS)], env=env)
         compiled = [str(python), "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]

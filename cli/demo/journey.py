@@ -136,4 +136,3 @@ class Journey:
         for name in ("iris", "duo"):
             self.console.print(f"{name}: {platform.endpoints_url}/default/{name}/")
         self.console.print(f"API: {platform.url}")
-

@@ -52,7 +52,7 @@ class Steps:
         """Start ``command``; its output goes to a file of the step's own name."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:
-            process = subprocess.Popen(  # noqa: S603  # our own argv, no shell
+            process = subprocess.Popen(  # our own argv, no shell
                 list(command),
                 env=dict(env),
                 cwd=cwd,
@@ -84,7 +84,9 @@ class Running:
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             self.process.wait()
-            raise StepFailedError(self.name, f"no end after {timeout:.0f} s", self.tail()) from error
+            raise StepFailedError(
+                self.name, f"no end after {timeout:.0f} s", self.tail()
+            ) from error
         if status != 0:
             raise StepFailedError(self.name, f"exit status {status}", self.tail())
         return self.log.read_text(errors="replace")

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-_FACTS: Final = ("repository", "version", "deployment", "revision", "generation", "reused", "reason")
+_FACTS: Final = (
+    "repository",
+    "version",
+    "deployment",
+    "revision",
+    "generation",
+    "reused",
+    "reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +42,7 @@ def _name(event: dict[str, Any]) -> str:
 
 
 def _facts(data: dict[str, Any]) -> str:
-    shown = (f"{name}={str(data[name])[:60]}" for name in _FACTS if data.get(name) not in (None, ""))
+    shown = (
+        f"{name}={str(data[name])[:60]}" for name in _FACTS if data.get(name) not in (None, "")
+    )
     return " ".join(shown)

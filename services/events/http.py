@@ -30,7 +30,7 @@ class EventsApi:
     def routes(self) -> list[Route]:
         return [
             Route("GET", "/api/events", self.query, action="event.read"),
-            Route("GET", "/api/events/stream", self.stream, action="event.read"),
+            Route("GET", "/api/events/stream", self.stream, action="event.read", stream=True),
             Route("GET", "/api/events/head", self.head, action="event.read"),
             Route("GET", "/api/events/verify", self.verify, action="event.read"),
         ]

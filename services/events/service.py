@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.chassis.inbox import Inbox
-from libs.chassis.postgres import Connection, Database
+from libs.chassis.postgres import Database
 from libs.contracts.event import TYPE_PREFIX, EnvelopeHead
 from libs.contracts.types import PLATFORM_ORG
 from services.events.domain import (
@@ -28,10 +28,6 @@ _VERIFY_PAGE: Final = 500
 class Tx:
     log: LogStore
     inbox: Inbox
-
-    @classmethod
-    def bind(cls, connection: Connection) -> "Tx":
-        return cls(log=LogStore(connection), inbox=Inbox(connection))
 
 
 class EventLog:

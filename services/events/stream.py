@@ -50,6 +50,8 @@ async def stream(
     response.enable_chunked_encoding()
     try:
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         await response.write(b": yokocho event stream\n\n")
         with feed.listen() as wake:
             await _follow(response, log, wake, org_id=org_id, query=query)

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import psutil
 import pytest
-
 from tests.support.bentoml_client import client_python
+
 from tests.support.bentos import ECHO, Client, source
 from tests.support.driver import BentoFiles, Driver
 from tests.support.platform import LocalPlatform, running
@@ -35,7 +35,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> BentoFiles:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, files: BentoFiles) -> Iterator[LocalPlatform]:
+def platform(
+    tmp_path_factory: pytest.TempPathFactory, files: BentoFiles
+) -> Iterator[LocalPlatform]:
     """A platform whose environment for the bento exists: kills then hit every step alike."""
     with running(tmp_path_factory.mktemp("faults") / "home") as platform:
         job(platform, files, "warm-up")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.support.bentoml_client import client_python
 
 from tests.support import loopfs
-from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
 from tests.support.driver import BentoFiles, CommandError, Driver
 from tests.support.platform import LocalPlatform, running
@@ -90,7 +90,9 @@ def test_everything_acknowledged_survives(image: Path, tmp_path: Path) -> None:
 
     done = cut(image, tmp_path, files, after=moment)
 
-    print(f"seed {SEED}: {len(done.pushed)} pushed, {len(done.deployed)} deployed at {moment:.1f} s")
+    print(
+        f"seed {SEED}: {len(done.pushed)} pushed, {len(done.deployed)} deployed at {moment:.1f} s"
+    )
     assert done.pushed, "the cut came before anything was acknowledged"
     after = tmp_path / "after.img"
     with loopfs.mounted(after, tmp_path / "again") as disk, running(disk / "home") as platform:

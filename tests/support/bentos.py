@@ -12,7 +12,7 @@ from typing import Final
 _TAG: Final = re.compile(r"__tag__:(\S+)")
 
 ECHO: Final = dedent(
-    '''
+    """
     import asyncio
     import os
 
@@ -25,16 +25,16 @@ ECHO: Final = dedent(
         async def say(self, text: str, wait: float = 0.0) -> str:
             await asyncio.sleep(wait)
             return f"{os.environ.get('PREFIX', 'VERSION')}: {text}"
-    '''
+    """
 )
 """Answers with its version, so that a test can see which revision spoke."""
 
 CRASHES_AT_IMPORT: Final = dedent(
-    '''
+    """
     import bentoml
 
     raise RuntimeError("the weights are not where they should be")
-    '''
+    """
 )
 
 
@@ -72,7 +72,7 @@ class Client:
         return match[1]
 
     def _run(self, argv: list[str], *, cwd: Path | None, check: bool) -> tuple[int, str]:
-        done = subprocess.run(  # noqa: S603  # our own argv, no shell
+        done = subprocess.run(  # our own argv, no shell
             argv,
             cwd=cwd,
             env=self._environment(),

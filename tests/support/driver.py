@@ -157,7 +157,7 @@ class Driver:
     def _send(self, method: str, path: str, body: object) -> tuple[int, Any]:
         if not isinstance(body, bytes):
             return self.platform.request(method, path, body, token=self.token)
-        request = urllib.request.Request(  # noqa: S310  # loopback
+        request = urllib.request.Request(  # loopback
             f"{self.platform.url}{path}",
             method=method,
             data=body,
@@ -167,7 +167,7 @@ class Driver:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # loopback
+            with urllib.request.urlopen(request, timeout=60) as answer:  # loopback
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

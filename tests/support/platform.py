@@ -45,7 +45,7 @@ class LocalPlatform:
 
     def yokocho(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run one command of the CLI against this home."""
-        done = subprocess.run(  # noqa: S603  # our own argv, no shell
+        done = subprocess.run(  # our own argv, no shell
             [sys.executable, "-m", "cli", *words, "--home", str(self.home)],
             env=os.environ | dict(self.env),
             stdin=subprocess.DEVNULL,
@@ -81,7 +81,7 @@ class LocalPlatform:
         self, method: str, path: str, body: object = None, *, token: str | None = None
     ) -> tuple[int, Any]:
         """Status and JSON (or text) of an API call; HTTP errors are answers, not exceptions."""
-        request = urllib.request.Request(  # noqa: S310  # loopback
+        request = urllib.request.Request(  # loopback
             f"{self.url}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
@@ -95,7 +95,7 @@ class LocalPlatform:
     def predict(
         self, deployment: str, route: str, body: object, *, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        request = urllib.request.Request(  # noqa: S310  # loopback
+        request = urllib.request.Request(  # loopback
             f"{self.endpoints_url}/default/{deployment}/{route}",
             method="POST",
             data=json.dumps(body).encode(),
@@ -133,7 +133,7 @@ class LocalPlatform:
 
 def _answer(request: urllib.request.Request) -> tuple[int, Any]:
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # loopback
+        with urllib.request.urlopen(request, timeout=60) as answer:  # loopback
             return answer.status, _parsed(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.bentoml_client import client_python
+
 from tests.support.bentos import ECHO, Client, source
 from tests.support.platform import LocalPlatform, running
 
@@ -40,3 +40,10 @@ def empty_home(client: Client, tmp_path: Path, platform: LocalPlatform) -> Clien
     other.home.mkdir()
     other.login(platform.url, platform.token)
     return other
+
+
+@pytest.fixture(scope="session")
+def pushed(client: Client, echo: tuple[str, str]) -> str:
+    """Tag of a bento that the registry has."""
+    client.run("push", echo[0])
+    return echo[0]

@@ -5,6 +5,8 @@ import json
 import socket
 import tarfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -18,14 +20,14 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_wrong_token_is_401_and_the_client_says_so(
     client: Client, platform: LocalPlatform, tmp_path: Path
 ) -> None:
-    status, problem = platform.request("GET", "/api/v1/current_org", token="wrong")  # noqa: S106  # it is wrong on purpose
+    status, problem = platform.request(
+        "GET", "/api/v1/current_org", token="wrong"
+    )  # it is wrong on purpose
     assert status == 401
     assert problem["status"] == 401
 
     stranger = Client(client.python, tmp_path / "bentoml")
-    said = stranger.fails(
-        "cloud", "login", "--endpoint", platform.url, "--api-token", "wrong"
-    )
+    said = stranger.fails("cloud", "login", "--endpoint", platform.url, "--api-token", "wrong")
     assert "401" in said
 
 
@@ -167,7 +169,7 @@ def raw(platform: LocalPlatform, body: bytes, kind: str) -> tuple[int, dict[str,
     ],
 )
 def test_a_bad_archive_is_refused_with_its_reason_and_repaired_by_a_new_push(
-    platform: LocalPlatform, client: Client, echo: tuple[str, str], member: str, why: str
+    platform: LocalPlatform, *, member: str, why: str
 ) -> None:
     name, version = "badarchive", member.strip("./") + "1"
     manifest = {"service": "service:Echo", "bentoml_version": "1.4.39", "size_bytes": 1}
@@ -192,17 +194,14 @@ def test_a_bad_archive_is_refused_with_its_reason_and_repaired_by_a_new_push(
 
 
 def upload(platform: LocalPlatform, path: str, body: bytes) -> tuple[int, dict[str, str]]:
-    import urllib.error
-    import urllib.request
-
-    request = urllib.request.Request(  # noqa: S310  # loopback
+    request = urllib.request.Request(  # loopback
         f"{platform.url}{path}",
         method="PUT",
         data=body,
         headers={"X-YATAI-API-TOKEN": platform.token},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:  # loopback
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -221,10 +220,9 @@ def upload(platform: LocalPlatform, path: str, body: bytes) -> tuple[int, dict[s
     ],
 )
 def test_what_is_not_done_here_is_refused_by_name(
-    client: Client, echo: tuple[str, str], platform: LocalPlatform, field: str, value: object
+    pushed: str, platform: LocalPlatform, *, field: str, value: object
 ) -> None:
-    client.run("push", echo[0])
-    body: dict[str, object] = {"bento": echo[0], "name": "refused", "services": {}}
+    body: dict[str, object] = {"bento": pushed, "name": "refused", "services": {}}
     if field in {"canary", "secrets", "dev"}:
         body[field] = value
     else:

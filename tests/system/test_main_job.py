@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.support.bentoml_client import client_python
+
 from tests.support.bentos import ECHO, Client, source
 from tests.support.platform import LocalPlatform
 
@@ -131,9 +131,7 @@ def test_updating_under_load_fails_no_request(
     client.run("deployment", "delete", "rolling")
 
 
-def test_a_client_of_1_3_pushes_and_deploys(
-    platform: LocalPlatform, tmp_path: Path
-) -> None:
+def test_a_client_of_1_3_pushes_and_deploys(platform: LocalPlatform, tmp_path: Path) -> None:
     old = Client(client_python("1.3"), tmp_path / "bentoml")
     old.login(platform.url, platform.token)
     tag = old.build(

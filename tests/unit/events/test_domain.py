@@ -1,6 +1,7 @@
 """The chain's rules: what follows, what breaks it, and that erasing a payload does not."""
 
 import hashlib
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.events.domain import Break, Head, anchor, follow, genesis, link
 
 ORG = UUID(int=7)
+Links = list[tuple[int, bytes, bytes, bytes | None]]
 
 
 def chain(*bodies: bytes) -> list[tuple[int, bytes, bytes, bytes | None]]:
@@ -57,7 +59,7 @@ def test_an_erased_payload_keeps_the_chain_whole() -> None:
         pytest.param(lambda e: [e[1], e[0], e[2]], 2, id="order-changed"),
     ],
 )
-def test_damage_is_found_where_it_is(damage, seq) -> None:  # type: ignore[no-untyped-def]  # lambdas of a table
+def test_damage_is_found_where_it_is(damage: Callable[[Links], Links], seq: int) -> None:
     found = follow(START, damage(chain(b"a", b"b", b"c")))
 
     assert isinstance(found, Break)
