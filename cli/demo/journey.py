@@ -66,7 +66,7 @@ class Journey:
         starting = up(self.steps, self.home, port=port, env=env)
         with self.steps.step("BentoML client in an environment of its own"):
             client = install(self.steps, self.folder / "bentoml")
-        training = self._client(client, "train", [str(client.python), "train.py"], "iris")
+        training = self._client(client, "train", [str(client.python), "train.py"], bento="iris")
         with self.steps.step("platform is up"):
             platform = starting()
         login = self._login(client, platform)
@@ -74,16 +74,16 @@ class Journey:
             training.finish()
         tag = self._build(client, "iris")
         login.finish()
-        self._ship(client, platform, "iris", tag)
+        self._ship(client, platform, name="iris", tag=tag)
         with self.steps.step("call the endpoint"):
-            prediction = self._call(platform, "iris", "classify", {"features": _FLOWER})
+            prediction = self._call(platform, "iris", route="classify", body={"features": _FLOWER})
         first = time.perf_counter() - begun
         self.console.print(f"[bold]prediction[/bold] {_FLOWER} → [bold]{prediction}[/bold]")
 
         tag = self._build(client, "duo")
-        self._ship(client, platform, "duo", tag)
+        self._ship(client, platform, name="duo", tag=tag)
         with self.steps.step("call the entry service, which calls the other"):
-            greeting = self._call(platform, "duo", "greet", {"name": "Hanako"})
+            greeting = self._call(platform, "duo", route="greet", body={"name": "Hanako"})
         self.console.print(f"[bold]greeting[/bold] {greeting}")
         self._show(platform)
         return Outcome(
@@ -95,32 +95,34 @@ class Journey:
             steps=self.steps.taken,
         )
 
-    def _client(self, client: BentoClient, name: str, command: list[str], bento: str) -> Running:
+    def _client(self, client: BentoClient, name: str, command: list[str], *, bento: str) -> Running:
         return self.steps.start(name, command, env=client.environment(), cwd=_BENTOS / bento)
 
     def _login(self, client: BentoClient, platform: Platform) -> Running:
         command = [client.bentoml, "cloud", "login", "--endpoint", platform.url]
-        return self._client(client, "login", [*command, "--api-token", platform.token], "iris")
+        return self._client(
+            client, "login", [*command, "--api-token", platform.token], bento="iris"
+        )
 
     def _build(self, client: BentoClient, bento: str) -> str:
         with self.steps.step(f"bentoml build {bento}"):
             command = [client.bentoml, "build", "--output", "tag", "."]
-            said = self._client(client, f"build-{bento}", command, bento).finish()
+            said = self._client(client, f"build-{bento}", command, bento=bento).finish()
         match = _TAG.search(said)
         if match is None:
             raise StepFailedError("build", "the client printed no tag", said)
         return match[1]
 
-    def _ship(self, client: BentoClient, platform: Platform, name: str, tag: str) -> None:
+    def _ship(self, client: BentoClient, platform: Platform, *, name: str, tag: str) -> None:
         with self.steps.step(f"bentoml push {tag}"):
-            self._client(client, f"push-{name}", [client.bentoml, "push", tag], name).finish()
+            self._client(client, f"push-{name}", [client.bentoml, "push", tag], bento=name).finish()
         with self.steps.step(f"bentoml deploy {tag}: built, started, routed"):
             command = [client.bentoml, "deploy", tag, "--name", name, "--no-wait"]
-            deploying = self._client(client, f"deploy-{name}", command, name)
+            deploying = self._client(client, f"deploy-{name}", command, bento=name)
             platform.wait_until_routed(name)
             deploying.finish()
 
-    def _call(self, platform: Platform, name: str, route: str, body: dict[str, Any]) -> Any:
+    def _call(self, platform: Platform, name: str, *, route: str, body: dict[str, Any]) -> Any:
         try:
             return platform.call(name, route, body)
         except (urllib.error.URLError, TimeoutError) as error:

@@ -10,7 +10,7 @@ from libs.chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """``YOKOCHO_EVENTS_POSTGRES__DSN``, ``YOKOCHO_EVENTS_ANCHOR_SECONDS``, …"""
+    """``YOKOCHO_EVENTS_POSTGRES__DSN``, ``YOKOCHO_EVENTS_ANCHOR_SECONDS`` and so on."""
 
     service: ClassVar[str] = "events"
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_EVENTS_")

@@ -20,7 +20,7 @@ _APPEND = """
                            actor, correlation_id, occurred_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
-_SELECT = """
+_FIRST = """
     SELECT seq, hash, body, short_name
     FROM log_entry
     WHERE org_id = $1
@@ -32,9 +32,22 @@ _SELECT = """
       AND ($7::timestamptz IS NULL OR occurred_at >= $7)
       AND ($8::timestamptz IS NULL OR occurred_at < $8)
       AND body IS NOT NULL
+    ORDER BY seq LIMIT $9
 """
-_FIRST = f"{_SELECT} ORDER BY seq LIMIT $9"  # constants only: no value ever joins the text
-_LAST = f"SELECT * FROM ({_SELECT} ORDER BY seq DESC LIMIT $9) newest ORDER BY seq"
+_LAST = """
+    SELECT seq, hash, body, short_name
+    FROM log_entry
+    WHERE org_id = $1
+      AND seq > $2
+      AND (cardinality($3::text[]) = 0 OR short_name = ANY($3))
+      AND ($4::uuid IS NULL OR entity_id = $4)
+      AND ($5::text IS NULL OR correlation_id = $5)
+      AND ($6::text IS NULL OR actor = $6)
+      AND ($7::timestamptz IS NULL OR occurred_at >= $7)
+      AND ($8::timestamptz IS NULL OR occurred_at < $8)
+      AND body IS NOT NULL
+    ORDER BY seq DESC LIMIT $9
+"""
 _LINKS = """
     SELECT seq, hash, body_digest, body FROM log_entry
     WHERE org_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
@@ -51,7 +64,7 @@ class LogStore:
         self._connection = connection
 
     async def lock(self, org_id: UUID, *, genesis: bytes) -> Head:
-        """The chain's head, locked until commit: entries of one org are numbered in commit order."""
+        """The chain's head, locked until commit: an org's entries are numbered in commit order."""
         row = await self._connection.fetchrow(_LOCK_CHAIN, org_id)
         if row is None:
             await self._connection.execute(_OPEN_CHAIN, org_id, genesis)
@@ -84,7 +97,7 @@ class LogStore:
 
     async def last(self, org_id: UUID, query: Query) -> list[Entry]:
         """Newest matches, ascending."""
-        return await self._entries(_LAST, org_id, query)
+        return (await self._entries(_LAST, org_id, query))[::-1]
 
     async def _entries(self, statement: str, org_id: UUID, query: Query) -> list[Entry]:
         rows = await self._connection.fetch(

@@ -5,7 +5,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,9 +56,9 @@ def freeze(platform: LocalPlatform) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def image(tmp_path: Path) -> Iterator[Path]:
+def image(tmp_path: Path) -> Path:
     loopfs.require_loop_devices()
-    yield loopfs.make(tmp_path / "disk.img", megabytes=3000)
+    return loopfs.make(tmp_path / "disk.img", megabytes=3000)
 
 
 def cut(image: Path, tmp_path: Path, files: BentoFiles, *, after: float) -> Acknowledged:

@@ -56,7 +56,7 @@ class LocalPlatform:
         )
         if check and done.returncode != 0:
             raise CommandFailedError(
-                f"yokocho {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+                f"yokocho {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
             )
         return done
 

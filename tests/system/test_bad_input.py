@@ -7,6 +7,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_bento_that_cannot_be_resolved_shows_uvs_own_words(
 
 
 def test_a_service_that_crashes_at_import_fails_with_its_last_lines(
-    client: Client, platform: LocalPlatform, tmp_path: Path, echo: tuple[str, str]
+    client: Client, platform: LocalPlatform, tmp_path: Path
 ) -> None:
     folder = source(tmp_path / "crash", good_then_bad())
     tag = client.build(folder)
@@ -150,10 +151,8 @@ def raw(platform: LocalPlatform, body: bytes, kind: str) -> tuple[int, dict[str,
     )
     with socket.create_connection(("127.0.0.1", platform.port), timeout=30) as connection:
         connection.sendall(head.encode())
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the answer may be there already
             connection.sendall(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the answer is there already
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     headers, _, text = answer.partition(b"\r\n\r\n")
     if b"chunked" in headers.lower():

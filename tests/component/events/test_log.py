@@ -121,7 +121,7 @@ async def test_concurrent_events_get_gap_free_numbers(log: EventLog) -> None:
 
 
 async def test_a_tenant_sees_only_its_own_chain(
-    log: EventLog, get: Get, url: str, session: aiohttp.ClientSession
+    log: EventLog, url: str, session: aiohttp.ClientSession
 ) -> None:
     await record(log, pushed("ours"), pushed("theirs", org=OTHER))
 
