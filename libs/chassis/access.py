@@ -29,6 +29,7 @@ class Line:
         """Set by whoever has the whole answer; without it the request was broken off."""
         self._request = request
         self._action = action
+        self.stream = stream
         self._timed = action is not None and not stream
         self._begun = time.monotonic()
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,8 +24,8 @@ PUBLIC: Final = "public"
 """Action of the probes and ``/metrics``, which anybody may call. No ``Route`` can have it."""
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set when the process has been told to stop; readiness is false from then on."""
-STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams", set)
-"""Requests without an end of their own: cut when the service stops."""
+IN_FLIGHT: Final[web.AppKey[dict[asyncio.Task[Any], bool]]] = web.AppKey("in_flight", dict)
+"""The task of each request, and whether it has no end of its own (``Route.stream``)."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 _REQUEST_ID: Final = re.compile(r"[-A-Za-z0-9_.:]{1,128}")
@@ -92,7 +93,7 @@ def build_app(
     )
     app[_ROUTES] = {}
     app[STOPPING] = asyncio.Event()
-    app[STREAMS] = set()
+    app[IN_FLIGHT] = {}
     _add_probes(app, service, ready)
     if not public_edge:
         app[_ROUTES][app.router.add_route("GET", "/metrics", _numbers)] = None
@@ -152,6 +153,7 @@ def _edge(*, trust_request_id: bool) -> Middleware:
                 record_exception=False,
             ) as span,
             line.written(span),
+            _followed(request, stream=line.stream),
         ):
             line.response = await handler(request)
             return line.response
@@ -180,23 +182,22 @@ def _guard(authenticate: Authenticate) -> Middleware:
             correlation_id=request[REQUEST_ID],
             traceparent=telemetry.traceparent(),
         )
-        with context.bound(cause), _followed(request, route):
+        with context.bound(cause):
             return await handler(request)
 
     return guard
 
 
 @contextmanager
-def _followed(request: web.Request, route: Route) -> Iterator[None]:
+def _followed(request: web.Request, *, stream: bool) -> Iterator[None]:
     task = asyncio.current_task()
-    streams = request.app[STREAMS]
-    if route.stream and task is not None:
-        streams.add(task)
+    if task is not None:
+        request.app[IN_FLIGHT][task] = stream
     try:
         yield
     finally:
         if task is not None:
-            streams.discard(task)
+            del request.app[IN_FLIGHT][task]
 
 
 def _add_probes(app: web.Application, service: str, ready: Ready) -> None:
@@ -239,5 +240,6 @@ async def _finish_headers(request: web.Request, response: web.StreamResponse) ->
     request[PREPARED] = response
     response.headers["Server"] = "yokocho"
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-    if request.app[STOPPING].is_set():
+    if request.app[STOPPING].is_set() and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         response.force_close()
+        response.headers["Connection"] = "close"

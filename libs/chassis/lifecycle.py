@@ -25,7 +25,7 @@ __all__ = ["Listener", "TaskGroup", "Wake", "inherited", "listen", "run", "serve
 
 DRAIN: Final = timedelta(seconds=8)
 """How long requests in flight may take to finish after SIGTERM."""
-_WHOLE_STOP: Final = timedelta(seconds=9.5)
+_WHOLE_STOP: Final = timedelta(seconds=9)
 _CANCEL: Final = timedelta(seconds=1)
 _NOTHING: Final[Mapping[str, "Loop"]] = MappingProxyType({})
 
@@ -116,7 +116,7 @@ async def serve(
 def run(main: Coroutine[Any, Any, int | None]) -> int:
     """Run a process to its end and say its exit code: 0 after a stop, 1 after a crash.
 
-    A stop, asked for or not, that takes longer than ten seconds is ended by force.
+    A stop, asked for or not, is ended by force before it takes ten seconds.
     """
     stopping, ended = threading.Event(), threading.Event()
     watchdog = threading.Thread(target=_watch, args=(stopping, ended), daemon=True)

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import http_parser, web
 from typing_extensions import override
 
-from libs.chassis.http import STOPPING, STREAMS
+from libs.chassis.http import IN_FLIGHT, STOPPING
 from libs.chassis.problems import plain_problem
 
 KEEPALIVE: Final = timedelta(seconds=30)
@@ -18,6 +18,8 @@ HEADERS: Final = timedelta(seconds=10)
 """How long a client may take to send the head of a request that it has begun."""
 _BACKLOG: Final = 1024
 _POLL: Final = timedelta(milliseconds=20)
+_LAST: Final = timedelta(milliseconds=200)
+"""What a handler has to end in once it is cancelled."""
 _FRESH: Final = 1.0
 """Seconds for which a new connection is believed to be about to send its request."""
 _log = structlog.get_logger()
@@ -45,14 +47,13 @@ class Server:
         self._socket = listener.socket
         self._auto_decompress = listener.auto_decompress
         self._runner = web.AppRunner(
-            listener.app, handler_cancellation=listener.handler_cancellation, shutdown_timeout=0.2
+            listener.app,
+            handler_cancellation=listener.handler_cancellation,
+            shutdown_timeout=_LAST.total_seconds(),
         )
         self._server: asyncio.Server | None = None
-
-    @property
-    def address(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"{host}:{port}"
+        host, port = listener.socket.getsockname()[:2]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def start(self) -> None:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
@@ -70,9 +71,9 @@ class Server:
         if self._server is not None:
             self._server.close()
         await asyncio.sleep(_POLL.total_seconds())  # what had been accepted is read first
-        streams = self._app[STREAMS]
-        for stream in tuple(streams):
-            stream.cancel()
+        for request, stream in tuple(self._app[IN_FLIGHT].items()):
+            if stream:
+                request.cancel()
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 while self._close_idle():  # noqa: ASYNC110 -- aiohttp announces no end of a request
@@ -84,7 +85,18 @@ class Server:
         self._app[STOPPING].set()
         if self._server is not None:
             self._server.close()
+        self._socket.close()
         await self._runner.cleanup()
+        await self._end_orphans()
+
+    async def _end_orphans(self) -> None:
+        """Handlers whose clients went away are forgotten by aiohttp; none may outlive us."""
+        left = tuple(self._app[IN_FLIGHT])
+        for request in left:
+            request.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_LAST.total_seconds())
+            await asyncio.sleep(0)
 
     def _close_idle(self) -> int:
         """Close every connection that waits for a request; says how many are left."""
