@@ -1,1 +1,1 @@
-"""How any service runs: settings, identity, HTTP, events, databases, processes. No word of the domain."""
+"""How any service runs: settings, identity, HTTP, events, databases. No word of the domain."""

@@ -24,8 +24,10 @@ PUBLIC: Final = "public"
 """Action of the probes and ``/metrics``, which anybody may call. No ``Route`` can have it."""
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 """Set when the process has been told to stop; readiness is false from then on."""
-IN_FLIGHT: Final[web.AppKey[dict[asyncio.Task[Any], bool]]] = web.AppKey("in_flight", dict)
-"""The task of each request, and whether it has no end of its own (``Route.stream``)."""
+IN_FLIGHT: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("in_flight", set)
+"""The task of each request."""
+STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams", set)
+"""Those that have no end of their own: cut when the service stops."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 _REQUEST_ID: Final = re.compile(r"[-A-Za-z0-9_.:]{1,128}")
@@ -93,7 +95,8 @@ def build_app(
     )
     app[_ROUTES] = {}
     app[STOPPING] = asyncio.Event()
-    app[IN_FLIGHT] = {}
+    app[IN_FLIGHT] = set()
+    app[STREAMS] = set()
     _add_probes(app, service, ready)
     if not public_edge:
         app[_ROUTES][app.router.add_route("GET", "/metrics", _numbers)] = None
@@ -190,14 +193,15 @@ def _guard(authenticate: Authenticate) -> Middleware:
 
 @contextmanager
 def _followed(request: web.Request, *, stream: bool) -> Iterator[None]:
-    task = asyncio.current_task()
-    if task is not None:
-        request.app[IN_FLIGHT][task] = stream
+    task = request.task
+    sets = [request.app[IN_FLIGHT], *([request.app[STREAMS]] if stream else [])]
+    for each in sets:
+        each.add(task)
     try:
         yield
     finally:
-        if task is not None:
-            del request.app[IN_FLIGHT][task]
+        for each in sets:
+            each.discard(task)
 
 
 def _add_probes(app: web.Application, service: str, ready: Ready) -> None:

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import http_parser, web
 from typing_extensions import override
 
-from libs.chassis.http import IN_FLIGHT, STOPPING
+from libs.chassis.http import IN_FLIGHT, STOPPING, STREAMS
 from libs.chassis.problems import plain_problem
 
 KEEPALIVE: Final = timedelta(seconds=30)
@@ -71,9 +71,9 @@ class Server:
         if self._server is not None:
             self._server.close()
         await asyncio.sleep(_POLL.total_seconds())  # what had been accepted is read first
-        for request, stream in tuple(self._app[IN_FLIGHT].items()):
-            if stream:
-                request.cancel()
+        streams = self._app[STREAMS]
+        for request in tuple(streams):
+            request.cancel()
         try:
             async with asyncio.timeout(limit.total_seconds()):
                 while self._close_idle():  # noqa: ASYNC110 -- aiohttp announces no end of a request
@@ -91,7 +91,8 @@ class Server:
 
     async def _end_orphans(self) -> None:
         """Handlers whose clients went away are forgotten by aiohttp; none may outlive us."""
-        left = tuple(self._app[IN_FLIGHT])
+        tasks = self._app.get(IN_FLIGHT, set())
+        left = tuple(tasks)
         for request in left:
             request.cancel()
         if left:
