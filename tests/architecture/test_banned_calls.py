@@ -29,7 +29,7 @@ class Ban:
 
 
 _BUS: Final = ("libs/chassis/bus/",)
-_INBOX: Final = ("libs/chassis/bus/connection.py",)
+_INBOX: Final = ("libs/chassis/bus/connection.py", "tests/adapters/")
 """Replies to raw pulls come to a core subscription."""
 _TESTS: Final = ("tests/", "bench/")
 _BANS: Final = (
