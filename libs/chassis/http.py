@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +12,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from libs.chassis import context, metrics, telemetry
 from libs.chassis.access import PREPARED, Line
@@ -29,6 +29,7 @@ IN_FLIGHT: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("in_flight", s
 STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams", set)
 """Those that have no end of their own: cut when the service stops."""
 
+_ACCEPTED: Final = web.RequestKey("accepted", bool)
 _ACTION: Final = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 _REQUEST_ID: Final = re.compile(r"[-A-Za-z0-9_.:]{1,128}")
 _READY_SECONDS: Final = 2.0
@@ -41,7 +42,9 @@ class Route:
 
     ``issuers`` are the services whose identity is accepted. ``stream`` says that the answer
     has no end of its own (a followed log, server-sent events): it is cut when the service
-    stops and is left out of the latency histogram.
+    stops and is left out of the latency histogram. A client that asks before it sends its body
+    (``Expect``) is told to go on once it is authorised; with ``defers_body`` the handler does
+    that itself with ``accept_body``, and may refuse before the bytes come.
     """
 
     method: str
@@ -50,6 +53,7 @@ class Route:
     action: str
     issuers: frozenset[str] = frozenset({"gateway"})
     stream: bool = False
+    defers_body: bool = False
 
     def __post_init__(self) -> None:
         if not _ACTION.fullmatch(self.action):
@@ -101,7 +105,10 @@ def build_app(
     if not public_edge:
         app[_ROUTES][app.router.add_route("GET", "/metrics", _numbers)] = None
     for route in routes:
-        app[_ROUTES][app.router.add_route(route.method, route.path, route.handler)] = route
+        added = app.router.add_route(
+            route.method, route.path, route.handler, expect_handler=_nobody_looked_yet
+        )
+        app[_ROUTES][added] = route
     app.on_startup.append(_check_declared)
     app.on_response_prepare.append(_finish_headers)
     return app
@@ -110,6 +117,15 @@ def build_app(
 def principal(request: web.Request) -> Principal:
     """The verified caller. Every handler of a ``Route`` has one."""
     return request[PRINCIPAL]
+
+
+async def accept_body(request: web.Request) -> None:
+    """Tell a client that waits for it that its body is wanted. Once; for others, nothing."""
+    if request.get(_ACCEPTED) or request.headers.get("Expect", "").lower() != "100-continue":
+        return
+    request[_ACCEPTED] = True
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
 
 
 async def stream_response(
@@ -146,15 +162,9 @@ def _edge(*, trust_request_id: bool) -> Middleware:
             action=route.action if route else None,
             stream=route.stream if route else False,
         )
-        parent = telemetry.remote_context(request.headers.get("traceparent"))
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            telemetry.tracer().start_as_current_span(
-                f"{request.method} {line.route}",
-                context=parent,
-                kind=SpanKind.SERVER,
-                record_exception=False,
-            ) as span,
+            _span(request, line.route) if route else nullcontext(INVALID_SPAN) as span,
             line.written(span),
             _followed(request, stream=line.stream),
         ):
@@ -162,6 +172,20 @@ def _edge(*, trust_request_id: bool) -> Middleware:
             return line.response
 
     return edge
+
+
+def _span(request: web.Request, route: str) -> AbstractContextManager[Span]:
+    """Probes have none: they would be most of all traces, and the least of interest."""
+    return telemetry.tracer().start_as_current_span(
+        f"{request.method} {route}",
+        context=telemetry.remote_context(request.headers.get("traceparent")),
+        kind=SpanKind.SERVER,
+        record_exception=False,
+    )
+
+
+async def _nobody_looked_yet(_: web.Request) -> None:
+    """In place of aiohttp's answer to ``Expect``, which comes before any middleware."""
 
 
 def _guard(authenticate: Authenticate) -> Middleware:
@@ -185,6 +209,8 @@ def _guard(authenticate: Authenticate) -> Middleware:
             correlation_id=request[REQUEST_ID],
             traceparent=telemetry.traceparent(),
         )
+        if not route.defers_body:
+            await accept_body(request)
         with context.bound(cause):
             return await handler(request)
 

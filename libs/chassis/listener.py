@@ -154,6 +154,8 @@ class _Connection(web.RequestHandler):
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
         self._forget_deadline()
+        if not self.busy and self._task_handler is not None:
+            self._task_handler.cancel()  # else it waits ten seconds for the rest of a refused body
         super().connection_lost(exc)
 
     @override
@@ -165,8 +167,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What did not even reach the application. Never says what was sent."""
-        if request.writer.output_size > 0:
-            raise ConnectionResetError("an answer was begun: it can only be broken off")
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionResetError("an answer was begun, or nobody is there to have one")
         _log.info("http.malformed", status=status, reason=type(exc).__name__)
         answer = plain_problem(status, title="Bad Request", detail="this is not valid HTTP")
         answer.headers["Server"] = "yokocho"
