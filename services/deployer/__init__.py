@@ -1,0 +1,1 @@
+"""The deployer: what should run, and making it so."""

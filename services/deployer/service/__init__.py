@@ -1,0 +1,21 @@
+"""Use cases: what people ask for, what the bus reports, what the controller finds out."""
+
+from services.deployer.service.deployments import BentoSource, Deployments
+from services.deployer.service.order import Order
+from services.deployer.service.reading import Page, Reading, Shown
+from services.deployer.service.rollouts import Rollouts, Situation
+from services.deployer.service.tx import SERVICE, Tx, because
+
+__all__ = [
+    "SERVICE",
+    "BentoSource",
+    "Deployments",
+    "Order",
+    "Page",
+    "Reading",
+    "Rollouts",
+    "Shown",
+    "Situation",
+    "Tx",
+    "because",
+]

@@ -1,0 +1,64 @@
+"""The deployer's environment. Read once, in ``__main__``; passed from there by argument."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """``YOKOCHO_DEPLOYER_POSTGRES__DSN``, ``YOKOCHO_DEPLOYER_ROOT`` and so on."""
+
+    service: ClassVar[str] = "deployer"
+    model_config = SettingsConfigDict(env_prefix="YOKOCHO_DEPLOYER_")
+
+    root: Path = Field(description="Folder for records, working folders and logs of processes")
+    marker: str = Field(
+        min_length=1, description="What every process started here carries in its environment"
+    )
+    public_url: str = Field(
+        description="Where callers reach endpoints: scheme, host and port, no path"
+    )
+    first_port: int = Field(
+        default=24000, ge=1024, le=65535, description="First port for processes"
+    )
+    last_port: int = Field(
+        default=31999,
+        ge=1024,
+        le=65535,
+        description="Last port for processes; those that the system hands out are left out",
+    )
+    start_seconds: float = Field(
+        default=600.0, gt=0, description="How long a process may take to be ready"
+    )
+    stop_seconds: float = Field(
+        default=60.0, ge=0, description="How long what a process does may take when it is stopped"
+    )
+    drain_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="How long after its traffic has moved an old revision is left alone",
+    )
+    probe_seconds: float = Field(
+        default=5.0, gt=0, description="How often a process that is ready is asked if it lives"
+    )
+
+    @property
+    def start(self) -> timedelta:
+        return timedelta(seconds=self.start_seconds)
+
+    @property
+    def stop(self) -> timedelta:
+        return timedelta(seconds=self.stop_seconds)
+
+    @property
+    def drain(self) -> timedelta:
+        return timedelta(seconds=self.drain_seconds)
+
+    @property
+    def probe(self) -> timedelta:
+        return timedelta(seconds=self.probe_seconds)

@@ -1,0 +1,149 @@
+"""The composition root: which object knows which."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+import aiohttp
+from aiohttp import web
+
+from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.bus import Bus, Handler, Subscription, connect
+from libs.chassis.client import Peer, open_session
+from libs.chassis.deadletters import DeadLetters
+from libs.chassis.http import Readiness, build_app
+from libs.chassis.lease import Lease
+from libs.chassis.lifecycle import Wake
+from libs.chassis.outbox import Relay
+from libs.chassis.partitions import keep_partitions
+from libs.chassis.postgres import Database, Pool, acquired, create_pool
+from libs.contracts.bus import consumers_of
+from services.deployer.consumers import ImagesConsumer, RoutesConsumer
+from services.deployer.controller import Controller
+from services.deployer.http import BentoApi, OwnApi
+from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Tx
+from services.deployer.settings import Settings
+from services.deployer.store import load_key
+from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
+from services.deployer.upstream import Builder, Registry
+
+LEASE_TTL: Final = timedelta(seconds=4)
+"""A killed leader is followed within this time; nothing else waits for it."""
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    app: web.Application
+    background: Mapping[str, Loop]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What has to be closed again."""
+
+    pool: Pool
+    bus: Bus
+    session: aiohttp.ClientSession
+    probes: Probes
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Parts]:
+    """Everything open for as long as the context is entered."""
+    dsn = settings.postgres.dsn.get_secret_value()
+    async with (
+        create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
+        await connect(settings.bus.url.get_secret_value(), SERVICE) as bus,
+        open_session() as session,
+        open_probes() as probes,
+    ):
+        async with acquired(pool) as connection:
+            key = await load_key(connection)
+        yield _parts(settings, _Open(pool, bus, session, probes), key=key)
+
+
+def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
+    pool, bus, relay, wakes = opened.pool, opened.bus, Wake(), _Wakes()
+    signer = Signer(SERVICE, settings.identity.key_file)
+    peers = {
+        name: Peer(opened.session, service=SERVICE, peer=name, base_url=url, signer=signer)
+        for name, url in settings.peers.items()
+    }
+    database = Database(pool, Tx.bind, committed=relay.set)
+    rollouts = Rollouts(database, woken=wakes)
+    target = _target(settings, opened.probes, wakes)
+    controller = Controller(rollouts, target, Builder(peers["builder"]), drain=settings.drain)
+    wakes.controller = controller
+    deployments = Deployments(database, Registry(peers["registry"]), key=key, woken=wakes)
+    reading = Reading(database)
+    lease = Lease(pool, "controller", f"{socket.gethostname()}:{os.getpid()}", ttl=LEASE_TTL)
+    verifier = Verifier(SERVICE, settings.identity.public_keys_file)
+    return Parts(
+        app=build_app(
+            [
+                *BentoApi(deployments, reading, public_url=settings.public_url).routes(),
+                *OwnApi(reading, target, public_url=settings.public_url).routes(),
+            ],
+            service=SERVICE,
+            authenticate=service_authenticator(verifier),
+            ready=partial(_readiness, pool, bus),
+        ),
+        background={
+            **_subscriptions(bus, rollouts, DeadLetters(pool)),
+            "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
+            "partitions": partial(keep_partitions, pool),
+            "bus-watch": bus.watch,
+            "processes": target.run,
+            "process-logs": target.rotate_logs,
+            "controller": partial(controller.lead, lease),
+        },
+    )
+
+
+def _target(settings: Settings, probes: Probes, wakes: "_Wakes") -> LocalTarget:
+    return LocalTarget(
+        Folders(settings.root.resolve()),
+        marker=settings.marker,
+        ports=Ports(settings.first_port, settings.last_port, start=os.getpid() * 61),
+        probes=probes,
+        policy=Policy(start=settings.start, grace=settings.stop, probe=settings.probe),
+        woken=wakes,
+    )
+
+
+class _Wakes:
+    """Passes calls on to the controller, which is made after those that call it."""
+
+    controller: Controller | None = None
+
+    def __call__(self, deployment_id: UUID) -> None:
+        if self.controller is not None:
+            self.controller.wake(deployment_id)
+
+
+def _subscriptions(bus: Bus, rollouts: Rollouts, letters: DeadLetters) -> dict[str, Loop]:
+    consumers: dict[str, Callable[..., Handler]] = {
+        "images": ImagesConsumer,
+        "routes": RoutesConsumer,
+    }
+    return {
+        spec.durable: Subscription(
+            bus, spec, consumers[spec.purpose](rollouts, consumer=spec.durable), letters
+        ).run
+        for spec in consumers_of(SERVICE)
+    }
+
+
+async def _readiness(pool: Pool, bus: Bus) -> Readiness:
+    """Ready when a query and a message get through."""
+    await pool.fetchval("SELECT 1")
+    await bus.round_trip()
+    return Readiness()
