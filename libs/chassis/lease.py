@@ -110,6 +110,8 @@ class Lease:
                 async with acquired(self._pool) as connection:
                     row = (self._name, self._holder, fence, self._ttl)
                     renewed = await connection.fetchval(_RENEW, *row)
+                if guard.expired():
+                    return
                 guard.reschedule(asked + self._ttl.total_seconds() if renewed else clock.time())
 
     async def _give_back(self, fence: int) -> None:

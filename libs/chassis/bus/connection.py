@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 START_WAIT: Final = timedelta(seconds=30)
 ANSWER_WAIT: Final = timedelta(seconds=5)
 _CLOSE_WAIT: Final = timedelta(seconds=3)
+_LEAVE_WAIT: Final = timedelta(seconds=1)
 _PENDING_BYTES: Final = 8 * 2**20
 
 Callback = Callable[..., Awaitable[None]]
@@ -58,6 +59,7 @@ class Bus:
         self._service = service
         self._closed = asyncio.Event()
         self._reconnected: set[Callable[[], None]] = set()
+        self._waiting: set[asyncio.Timeout] = set()
 
     async def open(self, url: str, *, ping_interval: timedelta) -> None:
         await self._client.connect(
@@ -144,15 +146,21 @@ class Bus:
         """One answer or ``BusUnavailableError``. The given headers are never changed."""
         if not self._client.is_connected:
             raise BusUnavailableError("not connected to the message bus")
+        guard = asyncio.timeout(timeout.total_seconds())
         try:
-            return await self._client.request(
-                subject,
-                body,
-                timeout=timeout.total_seconds(),
-                headers=dict(headers) if headers is not None else None,
-            )
+            with _cancellable():
+                async with guard:
+                    self._waiting.add(guard)
+                    return await self._client.request(
+                        subject,
+                        body,
+                        timeout=timeout.total_seconds() + 1,
+                        headers=dict(headers) if headers is not None else None,
+                    )
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise BusUnavailableError(f"no answer on {subject} ({type(error).__name__})") from error
+        finally:
+            self._waiting.discard(guard)
 
     async def say(
         self,
@@ -164,9 +172,13 @@ class Bus:
     ) -> None:
         """Publish without an answer: acknowledgements and pulls, never facts."""
         try:
-            await self._client.publish(
-                subject, body, reply=reply, headers=dict(headers) if headers is not None else None
-            )
+            with _cancellable():
+                await self._client.publish(
+                    subject,
+                    body,
+                    reply=reply,
+                    headers=dict(headers) if headers is not None else None,
+                )
         except (nats.errors.Error, OSError) as error:
             raise BusUnavailableError(f"cannot say {subject} ({type(error).__name__})") from error
 
@@ -185,7 +197,10 @@ class Bus:
     async def listen(
         self, arrived: Callable[[Msg], Awaitable[None]]
     ) -> tuple[str, Callable[[], Awaitable[None]]]:
-        """A fresh inbox whose messages go to ``arrived``, and how to leave it."""
+        """A fresh inbox whose messages go to ``arrived``, and how to leave it.
+
+        Leaving ends when everything that was on its way has arrived.
+        """
         inbox = self._client.new_inbox()
         try:
             held = await self._client.subscribe(f"{inbox}.*", cb=arrived)
@@ -193,8 +208,9 @@ class Bus:
             raise BusUnavailableError("cannot subscribe") from error
 
         async def leave() -> None:
-            with suppress(nats.errors.Error, OSError):
-                await held.unsubscribe()
+            with suppress(nats.errors.Error, OSError, TimeoutError):
+                async with asyncio.timeout(_LEAVE_WAIT.total_seconds()):
+                    await held.drain()
 
         return inbox, leave
 
@@ -221,7 +237,12 @@ class Bus:
         log.warning("bus.error", error=str(error) or type(error).__name__)
 
     async def _on_disconnected(self) -> None:
+        """Answers that were on their way will not come: whoever waits is told now."""
         log.warning("bus.disconnected")
+        now = asyncio.get_running_loop().time()
+        for guard in self._waiting:
+            if not guard.expired():
+                guard.reschedule(now)
 
     async def _on_reconnected(self) -> None:
         log.info("bus.reconnected")
@@ -230,6 +251,20 @@ class Bus:
 
     async def _on_closed(self) -> None:
         self._closed.set()
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Raise the cancellation that the client lost.
+
+    It waits with ``asyncio.wait_for``, which before Python 3.12 drops a cancellation that
+    arrives together with the answer; its flush drops every one.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def _safe(callback: Callback) -> Callback:

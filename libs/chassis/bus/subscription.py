@@ -224,20 +224,20 @@ class Subscription:
             finally:
                 self._held.discard(held)
                 self._events.put_nowait(_Nudge.FREED)
-                await self._answer(held, outcome)
+                await self._answer(held.reply, outcome)
 
-    async def _answer(self, held: _Held, outcome: Outcome) -> None:
+    async def _answer(self, reply: str, outcome: Outcome) -> None:
         """Best effort: without an answer the message comes again, and the inbox knows it."""
         with suppress(BusUnavailableError):
             match outcome:
                 case Done():
-                    await self._bus.say(held.reply, b"+ACK")
+                    await self._bus.say(reply, b"+ACK")
                 case Again(delay, _):
                     body = json.dumps({"delay": nanoseconds(delay)}).encode() if delay else b""
-                    await self._bus.say(held.reply, b"-NAK " + body)
+                    await self._bus.say(reply, b"-NAK " + body)
                 case Buried(code, reason):
                     told = f"+TERM {code}: {reason}"[:_TERM_CHARS].replace("\n", " ")
-                    await self._bus.request(held.reply, told.encode(), timeout=_TERM_WAIT)
+                    await self._bus.request(reply, told.encode(), timeout=_TERM_WAIT)
 
     async def _beat(self) -> None:
         """What is in hand is being worked on; what hangs is ended by the handler's limit."""
@@ -248,12 +248,15 @@ class Subscription:
                     await self._bus.say(held.reply, b"+WPI")
 
     async def _settle(self) -> None:
-        """Waiting messages go back at once; running handlers get a moment to end."""
-        for lane in self._lanes:
-            while not lane.empty():
-                held = lane.get_nowait()
-                self._held.discard(held)
-                await self._answer(held, Again(timedelta(0), "stopping"))
+        """What waits goes back at once; running handlers get a moment to end."""
+        waiting = [lane.get_nowait() for lane in self._lanes for _ in range(lane.qsize())]
+        arrived = [self._events.get_nowait() for _ in range(self._events.qsize())]
+        for held in waiting:
+            self._held.discard(held)
+            await self._answer(held.reply, Again(timedelta(0), "stopping"))
+        for each in arrived:
+            if isinstance(each, Msg) and each.reply.startswith(_ACK):
+                await self._answer(each.reply, Again(timedelta(0), "stopping"))
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE.total_seconds()):
                 while self._held:
