@@ -27,18 +27,6 @@ REQUEST_SECONDS: Final = Histogram(
     ("method", "route"),
     registry=REGISTRY,
 )
-MESSAGES: Final = Counter(
-    "yokocho_messages",
-    "Messages delivered to a consumer",
-    ("consumer", "verdict"),
-    registry=REGISTRY,
-)
-MESSAGE_SECONDS: Final = Histogram(
-    "yokocho_message_seconds",
-    "Time a consumer took for one message",
-    ("consumer",),
-    registry=REGISTRY,
-)
 
 
 def exposition() -> bytes:
