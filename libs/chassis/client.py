@@ -208,7 +208,8 @@ async def _read(
 
 @lru_cache(maxsize=256)
 def _remote(kind: Kind, code: str, title: str) -> type[RemoteError]:
-    return type("RemoteError", (RemoteError,), {"kind": kind, "code": code, "title": title})
+    told = {"kind": kind, "code": code, "title": title, "__module__": "remote"}
+    return type("RemoteError", (RemoteError,), told)
 
 
 def _wait(response: aiohttp.ClientResponse) -> timedelta | None:
