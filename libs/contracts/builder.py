@@ -20,8 +20,8 @@ class ImageRequested(Event):
     build_id: UUID
     bento_id: UUID
     bento: str = Field(description="`repository:version`")
-    bento_digest: Digest
-    kind: ImageKind
+    bento_digest: Digest = Field(description="of the archive that is built")
+    kind: ImageKind = Field(description="a directory on this machine, or a container image")
 
     @property
     @override
@@ -36,12 +36,12 @@ class ImageBuilt(Event):
 
     build_id: UUID
     bento_id: UUID
-    bento_digest: Digest
+    bento_digest: Digest = Field(description="of the archive that is built")
     kind: ImageKind
     uri: str = Field(max_length=2048, description="`file://` directory or OCI reference")
-    digest: Digest
+    digest: Digest = Field(description="of everything that went into the image")
     reused: bool = Field(description="true when no work was needed")
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, description="from its start to its end; 0 when reused")
     revision_id: UUID | None = Field(description="the revision that asked, if one did")
 
     @property
@@ -57,10 +57,10 @@ class ImageFailed(Event):
 
     build_id: UUID
     bento_id: UUID
-    bento_digest: Digest
-    code: Slug
-    reason: ErrorText
-    revision_id: UUID | None
+    bento_digest: Digest = Field(description="of the archive that is built")
+    code: Slug = Field(description="what sort of failure, for programs")
+    reason: ErrorText = Field(description="the failing tool's own words")
+    revision_id: UUID | None = Field(description="the revision that asked, if one did")
 
     @property
     @override

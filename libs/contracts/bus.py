@@ -61,7 +61,12 @@ class ConsumerSpec:
 
 
 CONSUMERS: Final = (
-    ConsumerSpec("registry", "images", "builder", (builder.ImageRequested, builder.ImageBuilt, builder.ImageFailed)),
+    ConsumerSpec(
+        "registry",
+        "images",
+        "builder",
+        (builder.ImageRequested, builder.ImageBuilt, builder.ImageFailed),
+    ),
     ConsumerSpec("builder", "requests", "deployer", (deployer.DeploymentRequested,)),
     ConsumerSpec("deployer", "images", "builder", (builder.ImageBuilt, builder.ImageFailed)),
     ConsumerSpec("deployer", "routes", "gateway", (gateway.RouteApplied,)),
@@ -98,10 +103,14 @@ def consumers_of(service: str) -> tuple[ConsumerSpec, ...]:
 
 def publish_permissions(service: str) -> tuple[str, ...]:
     """Subjects that the service's NATS user may publish: its facts, its pulls, its acks."""
-    allowed = [*stream_subjects(service), "$JS.API.INFO"] if PUBLISHED[service] else ["$JS.API.INFO"]
+    allowed = (
+        [*stream_subjects(service), "$JS.API.INFO"] if PUBLISHED[service] else ["$JS.API.INFO"]
+    )
     if PUBLISHED[service]:
         own = stream_of(service)
-        allowed += [f"$JS.API.STREAM.{verb}.{own}" for verb in ("CREATE", "UPDATE", "INFO", "MSG.GET")]
+        allowed += [
+            f"$JS.API.STREAM.{verb}.{own}" for verb in ("CREATE", "UPDATE", "INFO", "MSG.GET")
+        ]
     for spec in consumers_of(service):
         at = f"{spec.stream}.{spec.durable}"
         allowed += [

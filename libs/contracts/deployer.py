@@ -13,7 +13,7 @@ from libs.contracts.types import DeploymentName, Digest, ErrorText, Slug
 class _OfDeployment(Event):
     deployment_id: UUID
     namespace: DeploymentName
-    deployment: DeploymentName
+    deployment: DeploymentName = Field(description="its name in the namespace")
 
     @property
     @override
@@ -37,13 +37,13 @@ class DeploymentRequested(_OfDeployment):
     name: ClassVar[str] = "deployment.requested"
 
     revision_id: UUID
-    revision: int = Field(ge=1)
+    revision: int = Field(ge=1, description="counts the deployment's revisions")
     target: Literal["local", "kubernetes"]
     bento_id: UUID
     bento_repository: Slug
     bento_version: Slug
-    bento_digest: Digest
-    models: tuple[PinnedModel, ...] = ()
+    bento_digest: Digest = Field(description="pinned: a later push of the tag changes nothing")
+    models: tuple[PinnedModel, ...] = Field(default=(), description="pinned likewise")
 
 
 class DeploymentUpdated(_OfDeployment):
@@ -51,8 +51,8 @@ class DeploymentUpdated(_OfDeployment):
 
     name: ClassVar[str] = "deployment.updated"
 
-    before: dict[str, Any]
-    after: dict[str, Any]
+    before: dict[str, Any] = Field(description="the changed fields as they were")
+    after: dict[str, Any] = Field(description="the same fields as they are")
 
 
 class DeploymentReady(_OfDeployment):
@@ -61,7 +61,7 @@ class DeploymentReady(_OfDeployment):
     name: ClassVar[str] = "deployment.ready"
 
     revision_id: UUID
-    revision: int
+    revision: int = Field(description="counts the deployment's revisions")
 
 
 class DeploymentFailed(_OfDeployment):
@@ -70,9 +70,9 @@ class DeploymentFailed(_OfDeployment):
     name: ClassVar[str] = "deployment.failed"
 
     revision_id: UUID
-    revision: int
-    code: Slug
-    reason: ErrorText
+    revision: int = Field(description="counts the deployment's revisions")
+    code: Slug = Field(description="what sort of failure, for programs")
+    reason: ErrorText = Field(description="last words of the process, or of the build")
 
 
 class Upstream(BaseModel):
@@ -93,10 +93,10 @@ class DeploymentRouted(_OfDeployment):
     name: ClassVar[str] = "deployment.routed"
 
     revision_id: UUID
-    revision: int
-    generation: int = Field(ge=1)
-    access_authorization: bool
-    upstreams: tuple[Upstream, ...]
+    revision: int = Field(description="counts the deployment's revisions")
+    generation: int = Field(ge=1, description="counts the deployment's routings")
+    access_authorization: bool = Field(description="callers need a token of the organisation")
+    upstreams: tuple[Upstream, ...] = Field(description="one for each replica of the entry service")
 
 
 class DeploymentTerminated(_OfDeployment):
@@ -104,7 +104,7 @@ class DeploymentTerminated(_OfDeployment):
 
     name: ClassVar[str] = "deployment.terminated"
 
-    generation: int = Field(ge=1)
+    generation: int = Field(ge=1, description="counts the deployment's routings")
 
 
 class DeploymentDeleted(_OfDeployment):

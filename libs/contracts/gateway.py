@@ -16,9 +16,9 @@ class TenantCreated(Event):
     name: ClassVar[str] = "tenant.created"
 
     org_id: UUID
-    org: str
-    cluster: str
-    namespace: DeploymentName
+    org: str = Field(description="its name")
+    cluster: str = Field(description="the first cluster's name")
+    namespace: DeploymentName = Field(description="its default namespace")
 
     @property
     @override
@@ -32,7 +32,7 @@ class UserCreated(Event):
     name: ClassVar[str] = "user.created"
 
     user_id: UUID
-    login: str
+    login: str = Field(description="the name that the person goes by")
 
     @property
     @override
@@ -47,7 +47,7 @@ class TokenCreated(Event):
 
     token_id: UUID
     user_id: UUID
-    label: str = Field(max_length=128)
+    label: str = Field(max_length=128, description="what the token is for, in its maker's words")
 
     @property
     @override
@@ -61,7 +61,9 @@ class RouteApplied(Event):
     name: ClassVar[str] = "route.applied"
 
     deployment_id: UUID
-    generation: int = Field(ge=1)
+    generation: int = Field(
+        ge=1, description="the routing that is served, as `deployment.routed` says"
+    )
 
     @property
     @override

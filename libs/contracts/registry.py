@@ -16,10 +16,10 @@ class ModelPushed(Event):
     name: ClassVar[str] = "model.pushed"
 
     model_id: UUID
-    repository: Slug
+    repository: Slug = Field(description="the model's name, as people say it")
     version: Slug
-    digest: Digest
-    size_bytes: int = Field(ge=0)
+    digest: Digest = Field(description="of the archive")
+    size_bytes: int = Field(ge=0, description="of the archive")
 
     @property
     @override
@@ -36,10 +36,10 @@ class BentoPushed(Event):
     name: ClassVar[str] = "bento.pushed"
 
     bento_id: UUID
-    repository: Slug
+    repository: Slug = Field(description="the bento's name, as people say it")
     version: Slug
-    digest: Digest
-    size_bytes: int = Field(ge=0)
+    digest: Digest = Field(description="of the archive")
+    size_bytes: int = Field(ge=0, description="of the archive")
 
     @property
     @override

@@ -48,7 +48,7 @@ _BANS: Final = (
     Ban("*.subscribe", "push consumers lose messages silently; pull", _INBOX, "nats"),
     Ban("*.pull_subscribe", "ignores its config when the durable exists", importing="nats"),
     Ban("*.publish_async", "its futures never resolve after a reconnect", importing="nats"),
-    Ban("*.drain", "hangs for its whole timeout after idle fetches: close()", importing="nats"),
+    Ban("*.drain", "hangs for its whole timeout after idle fetches: close()", _INBOX, "nats"),
     Ban("*.key_value", "KV watches leak consumers", importing="nats"),
     Ban("*.create_key_value", "KV watches leak consumers", importing="nats"),
     Ban("*.object_store", "bytes live in the blob store", importing="nats"),
