@@ -89,8 +89,8 @@ CREATE INDEX replica_deployment_idx ON replica (deployment_id);
 
 -- Under which values are fingerprinted in events. Never leaves this database.
 CREATE TABLE fingerprint_key (
-    only  boolean NOT NULL DEFAULT true,
-    value bytea   NOT NULL,
-    CONSTRAINT fingerprint_key_pkey PRIMARY KEY (only),
-    CONSTRAINT fingerprint_key_only_check CHECK (only)
+    id    smallint NOT NULL DEFAULT 1,
+    value bytea    NOT NULL,
+    CONSTRAINT fingerprint_key_pkey PRIMARY KEY (id),
+    CONSTRAINT fingerprint_key_id_check CHECK (id = 1)
 );

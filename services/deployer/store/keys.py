@@ -4,7 +4,7 @@ import secrets
 
 from libs.chassis.postgres import Connection
 
-_MAKE = "INSERT INTO fingerprint_key (value) VALUES ($1) ON CONFLICT (only) DO NOTHING"
+_MAKE = "INSERT INTO fingerprint_key (value) VALUES ($1) ON CONFLICT (id) DO NOTHING"
 _READ = "SELECT value FROM fingerprint_key"
 
 

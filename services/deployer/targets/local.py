@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 _LOG_BYTES: Final = 16 * 2**20
 _LOGS_KEPT: Final = 3
 _ROTATE_EVERY: Final = timedelta(seconds=5)
-_STAFF_EVERY: Final = timedelta(seconds=1)
 _CRASH_GRACE: Final = timedelta(seconds=2)
 _SWEEP_GRACE: Final = timedelta(seconds=5)
 
@@ -199,13 +198,11 @@ class LocalTarget:
         """Ask one that starts whenever it is looked at, and one that is ready now and then."""
         now = _now()
         ready = watched.phase is Phase.READY
-        pause = self._policy.probe if ready else _STAFF_EVERY
-        if now - watched.looked_at >= pause.total_seconds():
-            watched.looked_at = now
-            if not watched.staffed(workers(process.pid), attempts=ATTEMPTS):
-                return self._crashed(watch.replica, watched, "it lost its workers")
-        elif ready:
+        if ready and now - watched.looked_at < self._policy.probe.total_seconds():
             return None
+        watched.looked_at = now
+        if not watched.staffed(workers(process.pid), attempts=ATTEMPTS):
+            return self._crashed(watch.replica, watched, "it lost its workers")
         answered = await self._probes.ok(
             watch.replica.url + (watch.livez if ready else watch.readyz)
         )
@@ -244,8 +241,7 @@ class LocalTarget:
     ) -> None:
         process = watched.process
         if process is not None:
-            status = await process.stop(grace)
-            watched.exit_status = status if watched.exit_status is None else watched.exit_status
+            await process.stop(grace)
         watched.process, watched.ready_at, watched.ending, watched.gone = None, None, False, gone
         self._woken(replica.deployment_id)
 

@@ -1,0 +1,183 @@
+"""The deployer whole: HTTP and messages in, a real database, processes that tests decide."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import pytest
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from libs.chassis.context import Cause, bound
+from libs.chassis.http import Readiness, build_app
+from libs.chassis.postgres import Database, Pool
+from libs.contracts.builder import ImageBuilt, ImageFailed
+from libs.contracts.event import Envelope, Event
+from libs.contracts.gateway import RouteApplied
+from libs.contracts.identity import Principal
+from services.deployer.consumers import ImagesConsumer, RoutesConsumer
+from services.deployer.controller import Controller
+from services.deployer.http import BentoApi, OwnApi
+from services.deployer.service import Deployments, Reading, Rollouts, Tx
+from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
+from tests.support.serving import served
+
+PUBLIC = "http://127.0.0.1:7778"
+
+
+@dataclass
+class House:
+    """The deployer and everything around it."""
+
+    url: str
+    session: aiohttp.ClientSession
+    pool: Pool
+    bentos: Bentos
+    keeper: Keeper
+    processes: Processes
+    controller: Controller
+    rollouts: Rollouts
+    woken: list[UUID]
+
+    async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body)
+        async with self.session.request(method, f"{self.url}{path}", data=data) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def deploy(self, bento: str, name: str, **changes: object) -> dict[str, Any]:
+        status, view = await self.call(
+            "POST", "/api/v2/deployments?cluster=", {"bento": bento, "name": name, **changes}
+        )
+        assert status == 200, view
+        return dict(view)
+
+    async def status(self, name: str) -> str:
+        answer, view = await self.call("GET", f"/api/v2/deployments/{name}?cluster=")
+        return str(view["status"]) if answer == 200 else "none"
+
+    async def said(self) -> list[dict[str, Any]]:
+        """Everything in the outbox, in order."""
+        rows = await self.pool.fetch("SELECT body FROM outbox ORDER BY id")
+        return [json.loads(row["body"]) for row in rows]
+
+    async def names_said(self) -> list[str]:
+        return [
+            each["type"].removeprefix("dev.yokocho.deployment.")[:-3] for each in await self.said()
+        ]
+
+    async def last(self, name: str) -> dict[str, Any]:
+        """The newest event of that name."""
+        wanted = f"dev.yokocho.deployment.{name}.v1"
+        return next(each for each in reversed(await self.said()) if each["type"] == wanted)
+
+    async def hear(self, event: Event) -> None:
+        """As the bus delivers it, twice: everything is delivered at least once."""
+        envelope: Envelope[Any] = Envelope(
+            id=uuid7(),
+            source="/yokocho/test",
+            type=event.event_type(),
+            subject=f"{event.subject_prefix()}.{ORG}.{event.entity_id}",
+            time=datetime.now(UTC),
+            orgid=ORG,
+            actor="service:test",
+            entityid=event.entity_id,
+            entityseq=1,
+            correlationid="test",
+            data=event,
+        )
+        routes = isinstance(event, RouteApplied)
+        made = RoutesConsumer if routes else ImagesConsumer
+        consumer = made(self.rollouts, consumer="test-consumer-v1")
+        cause = Cause("service:deployer", ORG, "test", envelope.id)
+        with bound(cause):
+            await consumer(envelope, b"")
+            await consumer(envelope, b"")
+
+    async def built(self, *, digest: str = "") -> None:
+        """The image that was asked for last is there."""
+        asked = (await self.last("requested"))["data"]
+        await self.hear(
+            ImageBuilt(
+                build_id=UUID(int=4),
+                bento_id=asked["bento_id"],
+                bento_digest=asked["bento_digest"],
+                kind="environment",
+                uri="file:///images/1",
+                digest=digest or digest_of("aa"),
+                reused=False,
+                seconds=1.0,
+                revision_id=asked["revision_id"],
+            )
+        )
+
+    async def not_built(self, reason: str) -> None:
+        asked = (await self.last("requested"))["data"]
+        await self.hear(
+            ImageFailed(
+                build_id=UUID(int=4),
+                bento_id=asked["bento_id"],
+                bento_digest=asked["bento_digest"],
+                code="resolution-failed",
+                reason=reason,
+                revision_id=asked["revision_id"],
+            )
+        )
+
+    async def applied(self) -> None:
+        """Every data plane follows the last routing."""
+        routed = (await self.last("routed"))["data"]
+        await self.hear(
+            RouteApplied(deployment_id=routed["deployment_id"], generation=routed["generation"])
+        )
+
+    async def settle(self, *, turns: int = 20) -> None:
+        """Look and act until there is nothing to do but to wait for somebody else."""
+        for _ in range(turns):
+            for each in await self.rollouts.active():
+                await self.controller.turn(each)
+
+    async def run(self, bento: str, name: str, **changes: object) -> None:
+        """From nothing to running."""
+        await self.deploy(bento, name, **changes)
+        await self.built()
+        await self.settle()
+        await self.applied()
+        await self.settle()
+        assert await self.status(name) == "running"
+
+
+@pytest.fixture
+def principal() -> Principal:
+    return CALLER
+
+
+@pytest.fixture
+async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
+    bentos, keeper, processes = Bentos(), Keeper(), Processes(tmp_path)
+    database = Database(pool, Tx.bind)
+    woken: list[UUID] = []
+    rollouts = Rollouts(database, woken=woken.append)
+    controller = Controller(rollouts, processes, keeper, drain=timedelta(0))
+    deployments = Deployments(database, bentos, key=b"k" * 32, woken=woken.append)
+    reading = Reading(database)
+
+    async def authenticate(request: web.Request) -> Principal:
+        return CALLER.model_copy(
+            update={"org_id": UUID(request.headers.get("X-Test-Org", str(ORG)))}
+        )
+
+    async def ready() -> Readiness:
+        return Readiness()
+
+    routes = [
+        *BentoApi(deployments, reading, public_url=PUBLIC).routes(),
+        *OwnApi(reading, processes, public_url=PUBLIC).routes(),
+    ]
+    app = build_app(routes, service="deployer", authenticate=authenticate, ready=ready)
+    async with served(app) as url, aiohttp.ClientSession() as session:
+        yield House(url, session, pool, bentos, keeper, processes, controller, rollouts, woken)

@@ -1,0 +1,73 @@
+"""A server with a worker below it, as BentoML's: started with the same words, it behaves as told.
+
+BEHAVIOUR: ``import-crash``, ``worker-crash``, ``never-ready``, ``hang-after-ready`` or nothing.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BEHAVIOUR = os.environ.get("BEHAVIOUR", "")
+
+
+class Handler(BaseHTTPRequestHandler):
+    begun = time.monotonic()
+
+    def do_GET(self) -> None:
+        if self.path == "/readyz" and BEHAVIOUR == "never-ready":
+            return self.answer(503, b"")
+        if BEHAVIOUR == "hang-after-ready" and self.path == "/livez":
+            time.sleep(60)
+        if self.path == "/slow":
+            time.sleep(1)
+        return self.answer(200, repr(dict(os.environ)).encode())
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        print("request", *words, flush=True)
+
+
+def work(descriptor: int) -> None:
+    """The worker: serves the socket of the server above it, in a session of its own."""
+    if BEHAVIOUR == "worker-crash":
+        time.sleep(0.5)
+        sys.exit("the worker broke")
+    server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server.daemon_threads = False
+    server.socket = socket.socket(fileno=descriptor)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.serve_forever(poll_interval=0.05)
+    server.server_close()
+
+
+def serve(port: int) -> None:
+    if BEHAVIOUR == "import-crash":
+        sys.exit("RuntimeError: the weights are not where they should be")
+    listener = socket.create_server(("127.0.0.1", port))
+    worker = subprocess.Popen(
+        [sys.executable, __file__, "_bentoml_impl.worker.service", str(listener.fileno())],
+        pass_fds=[listener.fileno()],
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: worker.terminate())
+    print("serving on", port, flush=True)
+    worker.wait()
+    if worker.returncode:
+        time.sleep(60)  # the server outlives its workers
+
+
+if __name__ == "__main__":
+    if sys.argv[1].startswith("_bentoml_impl"):
+        work(int(sys.argv[2]))
+    else:
+        serve(int(sys.argv[sys.argv.index("--port") + 1]))
