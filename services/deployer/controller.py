@@ -110,6 +110,7 @@ class Controller:
         """One look and what follows from it; when to look again, or None when it is settled."""
         situation = await self._rollouts.situation(deployment_id)
         if situation is None:
+            self._target.remove_logs(deployment_id)
             return None
         seen = await self._observe(situation)
         actions = plan(
@@ -188,8 +189,7 @@ class Controller:
             case Route() | Fail() | Trouble():
                 await self._record(action)
             case End():
-                if await self._rollouts.end(situation.deployment):
-                    self._target.remove_logs(situation.deployment.id)
+                await self._rollouts.end(situation.deployment)
 
     async def _keep(self, action: Hold | Release, org: OrgRef) -> None:
         """Tell the builder first: an image that nobody keeps must not run."""

@@ -33,7 +33,7 @@ from services.deployer.store import load_key
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
 from services.deployer.upstream import Builder, Registry
 
-LEASE_TTL: Final = timedelta(seconds=4)
+LEASE_TTL: Final = timedelta(seconds=3)
 """A killed leader is followed within this time; nothing else waits for it."""
 
 Loop = Callable[[], Awaitable[None]]

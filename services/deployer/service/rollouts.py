@@ -187,20 +187,19 @@ class Rollouts:
             else:
                 await tx.revisions.hold(revision.id, held=False)
 
-    async def end(self, deployment: Deployment) -> bool:
-        """Nothing of it runs: say so, and free its name if it was deleted; then True."""
+    async def end(self, deployment: Deployment) -> None:
+        """Nothing of it runs: say so, and free its name if it was deleted."""
         with because(deployment.cause, "deployment.end"):
             async with self._database.transaction() as tx:
                 now = await tx.deployments.get(deployment.id, lock=True)
                 if now is None or now.goal is Goal.RUN or await tx.revisions.live(now.id):
-                    return False
+                    return
                 if not now.ended:
                     generation = await tx.deployments.end(now.id, self._clock())
                     await tx.say(facts.terminated(now, generation), org_id=now.org_id)
                 if now.goal is Goal.REMOVE:
                     await tx.say(facts.deleted(now), org_id=now.org_id)
                     await tx.deployments.remove(now.id)
-                return now.goal is Goal.REMOVE
 
     async def _fail(
         self, tx: Tx, revision: Revision, stage: Stage, *, code: str, reason: str

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +55,16 @@ class Folders:
     def work(self, replica: Replica) -> Path:
         """Its home: writable, and its alone."""
         return self.root / "work" / str(replica.id)
+
+    def remove_work(self, kept: Collection[str]) -> None:
+        """Homes whose replicas nobody knows."""
+        for path in self.root.glob("work/*"):
+            if path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def every_log(self) -> list[Path]:
+        """Without what was rotated away; that goes with its deployment."""
+        return list(self.root.glob("logs/*/*.log"))
 
     def logs(self, deployment_id: UUID) -> Path:
         return self.root / "logs" / str(deployment_id)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _LOG_BYTES: Final = 16 * 2**20
 _LOGS_KEPT: Final = 3
+_LOGS_OUTLIVE: Final = timedelta(days=7)
 _ROTATE_EVERY: Final = timedelta(seconds=5)
 _CRASH_GRACE: Final = timedelta(seconds=2)
 _SWEEP_GRACE: Final = timedelta(seconds=5)
@@ -89,10 +90,14 @@ class LocalTarget:
                 group.create_task(_awaited(job))
 
     async def rotate_logs(self) -> None:
-        """Keep what processes write bounded. Never returns."""
+        """Keep what processes write bounded, and for a while what they wrote. Never returns."""
         while True:
-            for path in (self._folders.root / "logs").glob("*/*.log"):
-                await asyncio.to_thread(rotate, path, max_bytes=_LOG_BYTES, keep=_LOGS_KEPT)
+            live = {each.log for each in self._watched.values()}
+            for path in self._folders.every_log():
+                try:
+                    await asyncio.to_thread(_tend, path, live=path in live)
+                except OSError as error:  # removed meanwhile, or the disk is full
+                    log.warning("target.log_not_tended", path=str(path), reason=str(error))
             await asyncio.sleep(_ROTATE_EVERY.total_seconds())
 
     def choose_port(self, taken: Collection[int], *, preferred: int | None = None) -> int:
@@ -107,6 +112,7 @@ class LocalTarget:
                 await process.stop(_SWEEP_GRACE)
         mine = {record.token for record in self._found.values()}
         mine |= {each.process.record.token for each in self._watched.values() if each.process}
+        self._folders.remove_work(names)
         strays = [each for each in leftovers(self._marker) if each.token not in mine]
         if strays:
             log.warning("target.strays_ended", pids=[each.identity.pid for each in strays])
@@ -120,19 +126,28 @@ class LocalTarget:
         watched = self._of(replica)
         if watched.process is not None:
             return
-        work = self._folders.work(replica)
-        (work / "tmp").mkdir(parents=True, exist_ok=True)
-        process = spawn(
-            self._folders.records,
-            str(replica.id),
-            command(launch, work),
-            log=self._folders.log(replica),
-            marker=self._marker,
-        )
+        try:
+            process = self._spawn(launch)
+        except OSError as error:
+            watched.failed(_now())
+            watched.refused = f"it cannot be started: {error}"
+            log.warning("replica.not_started", **_about(replica), reason=str(error))
+            return
         watched.restarts += 1 if watched.begun_at else 0
         watched.begun(process, tuple(launch.needs.values()), _now())
         self._await_end(replica, process)
         log.info("replica.started", **_about(replica), pid=process.pid, port=replica.port)
+
+    def _spawn(self, launch: Launch) -> Process:
+        work = self._folders.work(launch.replica)
+        (work / "tmp").mkdir(parents=True, exist_ok=True)
+        return spawn(
+            self._folders.records,
+            str(launch.replica.id),
+            command(launch, work),
+            log=self._folders.log(launch.replica),
+            marker=self._marker,
+        )
 
     def stop(self, replica: Replica) -> None:
         self._end(replica, self._policy.grace, gone=True)
@@ -143,7 +158,7 @@ class LocalTarget:
 
     def last_words(self, replica: Replica, *, lines: int = 40) -> str:
         watched = self._of(replica)
-        words = tail(self._folders.log(replica), lines).rstrip()
+        words = watched.refused or tail(watched.log, lines).rstrip()
         ended = "" if watched.exit_status is None else f"\n(exit status {watched.exit_status})"
         return f"{words}{ended}".strip() or "it ended without a word"
 
@@ -164,7 +179,7 @@ class LocalTarget:
         """Its memory; one that an earlier process of ours started is adopted at first sight."""
         watched = self._watched.get(replica.id)
         if watched is None:
-            watched = self._watched[replica.id] = Watched()
+            watched = self._watched[replica.id] = Watched(self._folders.log(replica))
             record = self._found.pop(str(replica.id), None)
             process = adopt(record) if record is not None else None
             if record is not None and process is not None:
@@ -251,6 +266,13 @@ class LocalTarget:
             self._woken(replica.deployment_id)
 
         self._jobs.put_nowait(wait)
+
+
+def _tend(path: Path, *, live: bool) -> None:
+    if live:
+        rotate(path, max_bytes=_LOG_BYTES, keep=_LOGS_KEPT)
+    elif datetime.now(UTC) - datetime.fromtimestamp(path.stat().st_mtime, UTC) > _LOGS_OUTLIVE:
+        path.unlink()
 
 
 async def _awaited(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from libs.chassis.process import Process
@@ -18,6 +19,7 @@ MISSES: Final = 3
 class Watched:
     """One replica. Times are of the event loop's clock."""
 
+    log: Path
     process: Process | None = None
     begun_at: float = 0.0
     ready_at: float | None = None
@@ -31,6 +33,7 @@ class Watched:
     workers: set[int] = field(default_factory=set)
     needs: tuple[str, ...] = ()
     exit_status: int | None = None
+    refused: str = ""
 
     @property
     def phase(self) -> Phase:
@@ -45,7 +48,7 @@ class Watched:
     def begun(self, process: Process, needs: tuple[str, ...], now: float) -> None:
         self.process, self.needs, self.begun_at = process, needs, now
         self.ready_at, self.gone, self.misses, self.exit_status = None, False, 0, None
-        self.workers = set()
+        self.workers, self.refused = set(), ""
 
     def answered(self, now: float) -> None:
         """A probe succeeded."""

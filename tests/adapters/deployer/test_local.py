@@ -178,3 +178,14 @@ async def test_a_taken_port_is_not_chosen(lane: Lane) -> None:
     assert other != mine
     assert lane.target.choose_port(set(), preferred=mine) == mine
     assert lane.target.choose_port({other + 1}) != other + 1
+
+
+async def test_what_cannot_be_started_has_a_reason(lane: Lane) -> None:
+    (lane.image / "environment" / "bin" / "python").unlink()
+    replica = lane.replica()
+
+    lane.start(replica)
+
+    seen = await lane.look(replica)
+    assert (seen.phase, seen.failures) == (Phase.DOWN, 1)
+    assert "cannot be started" in lane.target.last_words(replica)

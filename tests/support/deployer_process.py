@@ -1,0 +1,245 @@
+"""The deployer as the process it is, between pretended neighbours."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.bus import Bus, Message, connect
+from libs.chassis.client import OrgRef, Peer, PeerUnavailableError, open_session
+from libs.chassis.http import Route, build_app, principal
+from libs.chassis.keys import generate_keys
+from libs.chassis.postgres import Pool
+from libs.chassis.problems import json_response
+from libs.chassis.process import leftovers, stop_leftovers
+from libs.contracts.builder import ImageBuilt
+from libs.contracts.event import Envelope, Event
+from libs.contracts.gateway import RouteApplied
+from tests.support import binaries
+from tests.support.deployer import ADA, ORG, digest_of, manifest, resolved
+from tests.support.nats import NatsServer
+from tests.support.serving import always_ready, served
+
+_PREFIX = "YOKOCHO_DEPLOYER_"
+
+
+@dataclass
+class Neighbours:
+    """Registry and builder, as far as the deployer calls them."""
+
+    held: set[str] = field(default_factory=set)
+
+    def routes(self) -> list[Route]:
+        issuers = frozenset({"deployer"})
+        hold = "/internal/holds/{id}"
+        return [
+            Route("GET", "/internal/bentos/{name}/{version}", self.bento, "bento.read", issuers),
+            Route("PUT", hold, self.hold, "image.hold", issuers),
+            Route("DELETE", hold, self.release, "image.hold", issuers),
+        ]
+
+    async def bento(self, request: web.Request) -> web.Response:
+        assert principal(request).org_id == ORG
+        bento = resolved("gateway:v1", manifest("Gateway>Inner", "Inner"))
+        return json_response(bento)
+
+    async def hold(self, request: web.Request) -> web.Response:
+        self.held.add(request.match_info["id"])
+        return json_response({})
+
+    async def release(self, request: web.Request) -> web.Response:
+        self.held.discard(request.match_info["id"])
+        return json_response({})
+
+
+@dataclass
+class DeployerProcess:
+    """Started, killed and spoken to by the test."""
+
+    environment: dict[str, str]
+    log: Path
+    pool: Pool
+    api: Peer
+    buses: dict[str, Bus]
+    neighbours: Neighbours
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.deployer"],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=15)
+
+    async def call(self, method: str, path: str, body: object = None) -> Any:
+        """As the gateway calls; one that is starting is asked again."""
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    return await self.api.json(
+                        method,
+                        path,
+                        org=OrgRef(ORG, "default"),
+                        body=body,
+                        actor=f"user:{ADA.id}",
+                        person=ADA,
+                    )
+                except PeerUnavailableError:
+                    await asyncio.sleep(0.1)
+
+    async def becomes(self, status: str) -> dict[str, Any]:
+        """Our own view of the deployment, once it has that status."""
+        async with asyncio.timeout(30):
+            while True:
+                [view] = (await self.call("GET", "/api/deployments"))["deployments"] or [{}]
+                if view.get("status", "none") == status:
+                    return dict(view)
+                await asyncio.sleep(0.05)
+
+    async def said(self, name: str, *, count: int = 1) -> dict[str, Any]:
+        """The newest event of that name, when there are ``count`` on the bus."""
+        event_type = f"dev.yokocho.deployment.{name}.v1"
+        async with asyncio.timeout(30):
+            while True:
+                rows = await self.pool.fetch(
+                    "SELECT body FROM outbox WHERE type = $1 AND published_at IS NOT NULL "
+                    "ORDER BY id",
+                    event_type,
+                )
+                if len(rows) >= count:
+                    return dict(json.loads(rows[-1]["body"]))
+                await asyncio.sleep(0.02)
+
+    async def build(self) -> None:
+        """What the builder says to the last request."""
+        asked = (await self.said("requested"))["data"]
+        event = ImageBuilt(
+            build_id=uuid7(),
+            bento_id=asked["bento_id"],
+            bento_digest=asked["bento_digest"],
+            kind="environment",
+            uri=self.environment["TEST_IMAGE"],
+            digest=digest_of("aa"),
+            reused=True,
+            seconds=0,
+            revision_id=asked["revision_id"],
+        )
+        await self._publish("builder", event)
+
+    async def apply(self, *, count: int = 1) -> None:
+        """What the gateway says to the last routing."""
+        routed = (await self.said("routed", count=count))["data"]
+        event = RouteApplied(deployment_id=routed["deployment_id"], generation=routed["generation"])
+        await self._publish("gateway", event)
+
+    async def _publish(self, service: str, event: Event) -> None:
+        envelope: Envelope[Any] = Envelope(
+            id=uuid7(),
+            source=f"/yokocho/{service}",
+            type=event.event_type(),
+            subject=f"{event.subject_prefix()}.{ORG}.{event.entity_id}",
+            time=datetime.now(UTC),
+            orgid=ORG,
+            actor=f"service:{service}",
+            entityid=event.entity_id,
+            entityseq=1,
+            correlationid="test",
+            data=event,
+        )
+        message = Message(str(envelope.id), envelope.subject, envelope.model_dump_json().encode())
+        await self.buses[service].publish_batch([message], stream=service.upper())
+
+
+@asynccontextmanager
+async def deployer_process(
+    folder: Path, *, image: Path, database_url: str, pool: Pool, nats: NatsServer
+) -> AsyncIterator[DeployerProcess]:
+    """Not started yet; whatever it leaves is ended."""
+    generate_keys(folder / "keys", ["deployer", "gateway"])
+    neighbours, marker, port = Neighbours(), f"test-{folder.name}", binaries.free_port()
+    async with AsyncExitStack() as stack:
+        urls, buses = {}, {}
+        for name in ("registry", "builder"):
+            verifier = Verifier(name, folder / "keys" / "public.json")
+            app = build_app(
+                neighbours.routes(),
+                service=name,
+                authenticate=service_authenticator(verifier),
+                ready=always_ready,
+            )
+            urls[name] = await stack.enter_async_context(served(app))
+        for name in ("builder", "gateway"):
+            buses[name] = await stack.enter_async_context(await connect(nats.url(name), name))
+            await buses[name].ensure_stream(name)
+        session = await stack.enter_async_context(open_session())
+        made = DeployerProcess(
+            _environment(folder, urls, port=port, database_url=database_url, marker=marker)
+            | {f"{_PREFIX}BUS__URL": nats.url("deployer"), "TEST_IMAGE": image.as_uri()},
+            folder / "deployer.log",
+            pool,
+            Peer(
+                session,
+                service="gateway",
+                peer="deployer",
+                base_url=f"http://127.0.0.1:{port}",
+                signer=Signer("gateway", folder / "keys" / "gateway.pem"),
+            ),
+            buses,
+            neighbours,
+        )
+        try:
+            yield made
+        finally:
+            made.kill()
+            await stop_leftovers(leftovers(marker), grace=timedelta(0))
+
+
+def _environment(
+    folder: Path, urls: dict[str, str], *, port: int, database_url: str, marker: str
+) -> dict[str, str]:
+    told = {
+        "POSTGRES__DSN": database_url,
+        "HTTP__PORT": str(port),
+        "IDENTITY__KEY_FILE": str(folder / "keys" / "deployer.pem"),
+        "IDENTITY__PUBLIC_KEYS_FILE": str(folder / "keys" / "public.json"),
+        "PEERS__REGISTRY": urls["registry"],
+        "PEERS__BUILDER": urls["builder"],
+        "ROOT": str(folder / "deployer"),
+        "MARKER": f"{marker}:deployment",
+        "PUBLIC_URL": "http://127.0.0.1:7778",
+        "DRAIN_SECONDS": "0.1",
+    }
+    return {"PATH": os.environ["PATH"]} | {f"{_PREFIX}{key}": value for key, value in told.items()}
+
+
+def pids(view: dict[str, Any]) -> list[int]:
+    """Of every process of a deployment."""
+    return [int(each["pid"]) for each in view["processes"]]
+
+
+def revision_of(event: dict[str, Any]) -> UUID:
+    return UUID(event["data"]["revision_id"])
