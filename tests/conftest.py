@@ -5,11 +5,28 @@ from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
 
 import pytest
+import structlog
 
 from libs.chassis.postgres import Pool
 from tests.support import nats, postgres
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """Tracebacks drawn with colours and locals take a quarter of a second each."""
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=False),
+            renderer,
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

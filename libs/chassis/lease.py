@@ -13,6 +13,8 @@ from libs.chassis.postgres import Connection, Pool, acquired
 
 log = structlog.get_logger(__name__)
 
+_RELEASE_WAIT: Final = timedelta(seconds=2)
+
 _TAKE: Final = """
 INSERT INTO lease AS held (name, holder, fence, expires_at) VALUES ($1, $2, 1, now() + $3::interval)
 ON CONFLICT (name) DO UPDATE
@@ -115,7 +117,11 @@ class Lease:
                 guard.reschedule(asked + self._ttl.total_seconds() if renewed else clock.time())
 
     async def _give_back(self, fence: int) -> None:
-        with suppress(ServiceError):
-            async with acquired(self._pool) as connection:
+        """Best effort: a lease that is not given back expires."""
+        with suppress(ServiceError, TimeoutError):
+            async with (
+                asyncio.timeout(_RELEASE_WAIT.total_seconds()),
+                acquired(self._pool) as connection,
+            ):
                 await connection.execute(_RELEASE, self._name, self._holder, fence)
         log.info("lease.given_back", lease=self._name, fence=fence)

@@ -15,7 +15,7 @@ from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection, Database
 from libs.contracts.builder import ImageFailed
 from libs.contracts.bus import ConsumerSpec, consumers_of, stream_of
-from libs.contracts.event import Envelope, Event
+from libs.contracts.event import Envelope
 from tests.support.nats import NatsServer
 
 ORG = UUID(int=7)
@@ -37,7 +37,7 @@ def bind(connection: Connection) -> Tx:
     return Tx(connection, Outbox(connection, service=SOURCE), Inbox(connection))
 
 
-def fact(*, entity: int = 1, reason: str = "it does not build") -> Event:
+def fact(*, entity: int = 1, reason: str = "it does not build") -> ImageFailed:
     """``image.failed``: what the builder says and both registry and deployer hear."""
     return ImageFailed(
         build_id=UUID(int=entity),

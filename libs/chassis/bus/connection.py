@@ -210,7 +210,7 @@ class Bus:
         async def leave() -> None:
             with suppress(nats.errors.Error, OSError, TimeoutError):
                 async with asyncio.timeout(_LEAVE_WAIT.total_seconds()):
-                    await held.drain()
+                    await held.drain()  # type: ignore[no-untyped-call]  # the library leaves it open
 
         return inbox, leave
 

@@ -57,6 +57,30 @@ class Outbox:
         their order; ``entity_seq`` is that row's new version. Actor, organisation, correlation
         and trace come from the bound ``Cause``.
         """
+        envelope = self._wrapped(event, entity_seq, org_id=org_id, traceparent=traceparent)
+        body = envelope.model_dump_json().encode()
+        if len(body) > MAX_BYTES:
+            raise EventTooLargeError(event.name, len(body))
+        await self._connection.execute(
+            _APPEND,
+            envelope.id,
+            envelope.orgid,
+            envelope.entityid,
+            entity_seq,
+            envelope.subject,
+            envelope.type,
+            body,
+        )
+        return envelope
+
+    def _wrapped(
+        self,
+        event: AnyEvent,
+        entity_seq: int,
+        *,
+        org_id: UUID | None,
+        traceparent: str | None,
+    ) -> Envelope[AnyEvent]:
         cause = context.current()
         org = org_id or cause.org_id
         kind = type(event)
@@ -75,18 +99,5 @@ class Outbox:
             causationid=cause.causation_id,
             traceparent=traceparent or telemetry.traceparent() or cause.traceparent,
             data=event,
-        )
-        body = envelope.model_dump_json().encode()
-        if len(body) > MAX_BYTES:
-            raise EventTooLargeError(event.name, len(body))
-        await self._connection.execute(
-            _APPEND,
-            envelope.id,
-            org,
-            envelope.entityid,
-            entity_seq,
-            envelope.subject,
-            envelope.type,
-            body,
         )
         return envelope

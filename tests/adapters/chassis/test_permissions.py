@@ -1,7 +1,6 @@
 """What a service's user can do on the bus, and what it cannot."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -23,25 +22,15 @@ from tests.support.nats import NatsServer
 QUICK = timedelta(milliseconds=300)
 
 
-@pytest.fixture
-async def builder(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    async with await connect(nats_server.url("builder"), "builder") as bus:
-        await bus.ensure_stream("builder")
-        yield bus
-
-
-@pytest.fixture
-async def deployer(nats_server: NatsServer, builder: Bus) -> AsyncIterator[Bus]:
-    del builder
-    async with await connect(nats_server.url("deployer"), "deployer") as bus:
-        yield bus
+pytestmark = pytest.mark.usefixtures("builder")
 
 
 async def test_a_service_cannot_say_what_another_says(
     nats_server: NatsServer, deployer: Bus
 ) -> None:
+    sent = message()
+
     with pytest.raises(BusUnavailableError):
-        sent = message()
         await deployer.request(sent.subject, sent.body, timeout=QUICK)
 
     async with admin(nats_server) as operator:
@@ -159,4 +148,3 @@ async def test_every_service_may_do_what_its_contracts_say(nats_server: NatsServ
                 await bus.ensure_stream(service)
                 await bus.state(stream_of(service))
     assert {spec.source for spec in CONSUMERS} <= {name for name, said in PUBLISHED.items() if said}
-

@@ -1,7 +1,6 @@
 """Publishing to a real server, and to the bus that stands in for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from libs.chassis.bus import (
     BusUnavailableError,
     FencedError,
     Publisher,
-    connect,
     publishing,
     streams,
 )
@@ -22,18 +20,11 @@ from tests.support.loops import eventually
 from tests.support.nats import NatsServer
 
 
-@pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
-    async with await connect(nats_server.url(SOURCE), SOURCE) as opened:
-        await opened.ensure_stream(SOURCE)
-        yield opened
-
-
 @pytest.fixture(params=["server", "recording"])
 def publisher(request: pytest.FixtureRequest) -> Publisher:
     if request.param == "recording":
         return RecordingBus()
-    opened: Publisher = request.getfixturevalue("bus")
+    opened: Publisher = request.getfixturevalue("builder")
     return opened
 
 
@@ -77,68 +68,68 @@ async def test_a_repeated_batch_goes_singly_under_its_fence(publisher: Publisher
 
 
 async def test_an_unanswered_publish_is_unknown_and_harmless_to_repeat(
-    bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    builder: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publishing, "_PUBLISH_WAIT", timedelta(milliseconds=300))
     batch = [message(), message(), message()]
     nats_server.pause()
     with pytest.raises(BusUnavailableError):
-        await bus.publish_batch(batch, stream=STREAM)
+        await builder.publish_batch(batch, stream=STREAM)
     nats_server.resume()
 
     monkeypatch.undo()
-    await eventually(lambda: _reaches(bus, 3))
-    await bus.publish_batch(batch, stream=STREAM)
+    await eventually(lambda: _reaches(builder, 3))
+    await builder.publish_batch(batch, stream=STREAM)
 
-    assert await stored(bus) == [each.id for each in batch]
+    assert await stored(builder) == [each.id for each in batch]
 
 
-async def _reaches(bus: Bus, seq: int) -> bool:
-    return (await bus.state(STREAM)).last_seq == seq
+async def _reaches(builder: Bus, seq: int) -> bool:
+    return (await builder.state(STREAM)).last_seq == seq
 
 
 async def test_nothing_is_buffered_for_a_server_that_is_away(
-    bus: Bus, nats_server: NatsServer
+    builder: Bus, nats_server: NatsServer
 ) -> None:
     nats_server.kill()
-    await eventually(lambda: not bus.connected)
+    await eventually(lambda: not builder.connected)
 
     with pytest.raises(BusUnavailableError):
-        await bus.publish_batch([message()], stream=STREAM)
+        await builder.publish_batch([message()], stream=STREAM)
 
     nats_server.start()
-    await eventually(lambda: bus.connected)
-    assert (await bus.state(STREAM)).last_seq == 0
+    await eventually(lambda: builder.connected)
+    assert (await builder.state(STREAM)).last_seq == 0
 
 
-async def test_headers_of_the_caller_stay_as_they_are(bus: Bus) -> None:
+async def test_headers_of_the_caller_stay_as_they_are(builder: Bus) -> None:
     headers = {"Nats-Msg-Id": "x"}
     sent = message()
 
-    await bus.request(sent.subject, sent.body, headers=headers)
+    await builder.request(sent.subject, sent.body, headers=headers)
 
     assert headers == {"Nats-Msg-Id": "x"}
 
 
 async def test_acknowledged_messages_survive_a_killed_server(
-    bus: Bus, nats_server: NatsServer
+    builder: Bus, nats_server: NatsServer
 ) -> None:
     batch = [message() for _ in range(50)]
-    await bus.publish_batch(batch, stream=STREAM)
+    await builder.publish_batch(batch, stream=STREAM)
 
     nats_server.kill()
-    await eventually(lambda: not bus.connected)
+    await eventually(lambda: not builder.connected)
     nats_server.start()
-    await eventually(lambda: bus.connected)
+    await eventually(lambda: builder.connected)
 
-    assert await stored(bus) == [each.id for each in batch]
+    assert await stored(builder) == [each.id for each in batch]
 
 
 async def test_whoever_waits_when_the_connection_breaks_is_told_at_once(
-    bus: Bus, nats_server: NatsServer
+    builder: Bus, nats_server: NatsServer
 ) -> None:
     nats_server.pause()
-    waiting = asyncio.create_task(bus.publish_batch([message()], stream=STREAM))
+    waiting = asyncio.create_task(builder.publish_batch([message()], stream=STREAM))
     await asyncio.sleep(0.1)
 
     nats_server.kill()
@@ -148,41 +139,41 @@ async def test_whoever_waits_when_the_connection_breaks_is_told_at_once(
             await waiting
 
 
-async def test_an_envelope_of_the_largest_size_fits(bus: Bus) -> None:
+async def test_an_envelope_of_the_largest_size_fits(builder: Bus) -> None:
     sent = message()
     whole = publishing.Message(sent.id, sent.subject, sent.body.ljust(256 * 1024))
 
-    assert await bus.publish_batch([whole], stream=STREAM) == [1]
+    assert await builder.publish_batch([whole], stream=STREAM) == [1]
+    larger = publishing.Message("other", sent.subject, b"x" * (261 * 1024))
     with pytest.raises(BusRefusedError):
-        larger = publishing.Message("other", sent.subject, b"x" * (261 * 1024))
-        await bus.publish_batch([larger], stream=STREAM)
+        await builder.publish_batch([larger], stream=STREAM)
 
 
-async def test_a_stream_is_what_the_code_says(bus: Bus) -> None:
-    found = (await bus.api(f"STREAM.INFO.{STREAM}"))["config"]
+async def test_a_stream_is_what_the_code_says(builder: Bus) -> None:
+    found = (await builder.api(f"STREAM.INFO.{STREAM}"))["config"]
 
     wanted = streams.config(SOURCE)
     assert {key: found.get(key) for key in wanted} == wanted
 
 
 async def test_a_stream_of_other_settings_is_changed(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
+    builder: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "DUPLICATE_WINDOW", timedelta(minutes=5))
 
-    await bus.ensure_stream(SOURCE)
+    await builder.ensure_stream(SOURCE)
 
-    found = (await bus.api(f"STREAM.INFO.{STREAM}"))["config"]
+    found = (await builder.api(f"STREAM.INFO.{STREAM}"))["config"]
     assert found["duplicate_window"] == streams.nanoseconds(timedelta(minutes=5))
 
 
 async def test_a_stream_that_cannot_be_as_the_code_says_is_refused(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
+    builder: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as changed:
         changed.setattr(streams, "config", _in_memory)
         with pytest.raises(BusRefusedError):
-            await bus.ensure_stream(SOURCE)
+            await builder.ensure_stream(SOURCE)
 
 
 _config = streams.config
@@ -192,12 +183,10 @@ def _in_memory(service: str) -> dict[str, object]:
     return _config(service) | {"storage": "memory"}
 
 
-async def test_round_trips_of_many_tasks_do_not_mix(bus: Bus) -> None:
+async def test_round_trips_of_many_tasks_do_not_mix(builder: Bus) -> None:
     async with asyncio.TaskGroup() as group:
         sent = [message(entity=n) for n in range(1, 101)]
-        tasks = [
-            group.create_task(bus.publish_batch([each], stream=STREAM)) for each in sent
-        ]
+        tasks = [group.create_task(builder.publish_batch([each], stream=STREAM)) for each in sent]
 
     by_seq = {task.result()[0]: each.id for task, each in zip(tasks, sent, strict=True)}
-    assert await stored(bus) == [by_seq[seq] for seq in range(1, 101)]
+    assert await stored(builder) == [by_seq[seq] for seq in range(1, 101)]
