@@ -15,6 +15,7 @@ from libs.chassis.client import OrgRef
 from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import TaskGroup, Wake
+from libs.contracts.types import cut
 from services.deployer.domain.deployment import Deployment, Goal, Replica
 from services.deployer.plan import (
     Action,
@@ -220,7 +221,7 @@ class Controller:
             case Trouble(revision, Replica() as lost):
                 words = self._target.last_words(lost)
                 text = f"service {lost.service} keeps ending:\n{words}"
-                await self._rollouts.trouble(revision, text)
+                await self._rollouts.trouble(revision, cut(text))
 
     async def _start(self, action: Start, seen: list[Seen]) -> None:
         revision, service, before = action.revision, action.service, action.replica

@@ -52,7 +52,8 @@ class Neighbours:
 
     async def bento(self, request: web.Request) -> web.Response:
         assert principal(request).org_id == ORG
-        bento = resolved("gateway:v1", manifest("Gateway>Inner", "Inner"))
+        version = request.match_info["version"]
+        bento = resolved(f"gateway:{version}", manifest("Gateway>Inner", "Inner"))
         return json_response(bento)
 
     async def hold(self, request: web.Request) -> web.Response:

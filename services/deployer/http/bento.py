@@ -10,7 +10,11 @@ from libs.chassis.problems import json_response, read_body
 from services.deployer import views
 from services.deployer.domain.names import Address, known_cluster
 from services.deployer.domain.selection import selection_of
-from services.deployer.errors import DeploymentNotFoundError, FilterInvalidError
+from services.deployer.errors import (
+    DeploymentInvalidError,
+    DeploymentNotFoundError,
+    FilterInvalidError,
+)
 from services.deployer.http.bodies import CreateBody, DeploymentBody
 from services.deployer.service import Deployments, Reading, Shown
 
@@ -60,7 +64,7 @@ class BentoApi:
         return json_response(view)
 
     async def update(self, request: web.Request) -> web.Response:
-        cluster, address = _cluster(request), Address.parse(request.match_info["name"])
+        cluster, address = _cluster(request), _address(request)
         order = (await read_body(request, DeploymentBody)).order()
         changed = await self._deployments.update(
             address, order, cluster=cluster, principal=principal(request)
@@ -69,7 +73,7 @@ class BentoApi:
 
     async def void_update(self, request: web.Request) -> web.Response:
         changed = await self._deployments.repeat(
-            Address.parse(request.match_info["name"]),
+            _address(request),
             cluster=_cluster(request),
             principal=principal(request),
         )
@@ -77,7 +81,7 @@ class BentoApi:
 
     async def terminate(self, request: web.Request) -> web.Response:
         changed = await self._deployments.terminate(
-            Address.parse(request.match_info["name"]),
+            _address(request),
             cluster=_cluster(request),
             principal=principal(request),
         )
@@ -97,7 +101,7 @@ class BentoApi:
         return json_response([])
 
     async def _named(self, request: web.Request) -> Shown:
-        address = Address.parse(request.match_info["name"])
+        address = _address(request)
         return await self._reading.one(principal(request).org_id, _cluster(request), address)
 
     async def _answer(self, deployment_id: UUID) -> web.Response:
@@ -110,6 +114,15 @@ class BentoApi:
         return views.deployment_view(
             shown.deployment, shown.latest, shown.snapshot, public_url=self._public_url
         )
+
+
+def _address(request: web.Request) -> Address:
+    """What cannot be a name is no deployment's."""
+    name = request.match_info["name"]
+    try:
+        return Address.parse(name)
+    except DeploymentInvalidError:
+        raise DeploymentNotFoundError(name[:140]) from None
 
 
 def _cluster(request: web.Request) -> str:

@@ -1,5 +1,6 @@
 """What BentoML's client sends. Every field is honoured, or refused by its name."""
 
+import json
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,8 @@ class ServiceBody(_Body):
         scaling.refuse_unknown(f"{where}scaling.")
         _check_scaling(scaling, f"{where}scaling.")
         envs = _envs(self.envs, f"{where}envs")
+        if r"\u0000" in json.dumps(self.config_overrides):
+            raise DeploymentInvalidError(f"{where}config_overrides", "a value contains a NUL")
         return ServiceConfig(
             min_replicas=scaling.min_replicas,
             max_replicas=scaling.max_replicas,
@@ -152,6 +155,8 @@ def _envs(given: list[EnvBody] | None, where: str) -> Envs:
 def _labels(given: list[LabelBody] | None) -> tuple[dict[str, str], ...] | None:
     if given is None:
         return None
+    if any("\0" in each.key + each.value for each in given):
+        raise DeploymentInvalidError("labels", "one contains a NUL")
     return tuple({"key": each.key, "value": each.value} for each in given)
 
 

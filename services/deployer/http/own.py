@@ -15,7 +15,11 @@ from services.deployer import views
 from services.deployer.domain.deployment import Replica, Revision
 from services.deployer.domain.names import CLUSTER, Address
 from services.deployer.domain.selection import Selection
-from services.deployer.errors import FilterInvalidError
+from services.deployer.errors import (
+    DeploymentInvalidError,
+    DeploymentNotFoundError,
+    FilterInvalidError,
+)
 from services.deployer.service import Reading, Shown
 from services.deployer.targets import Target
 
@@ -62,7 +66,11 @@ class OwnApi:
 
     async def _named(self, request: web.Request) -> Shown:
         where = f"{request.match_info['namespace']}.{request.match_info['name']}"
-        return await self._reading.one(principal(request).org_id, CLUSTER, Address.parse(where))
+        try:
+            address = Address.parse(where)
+        except DeploymentInvalidError:
+            raise DeploymentNotFoundError(where[:140]) from None
+        return await self._reading.one(principal(request).org_id, CLUSTER, address)
 
     async def _overview(self, shown: Shown) -> dict[str, Any]:
         return views.overview(

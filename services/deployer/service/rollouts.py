@@ -100,13 +100,17 @@ class Rollouts:
             return await tx.replicas.ids()
 
     async def situation(self, deployment_id: UUID) -> Situation | None:
-        """None when it is no more."""
+        """None when it is no more.
+
+        Read in this order, the goal is never older than the revisions: what was made after
+        somebody changed their mind is not taken for something to wind down.
+        """
         async with self._database.read() as tx:
-            deployment = await tx.deployments.get(deployment_id)
-            if deployment is None:
-                return None
-            revisions = await tx.revisions.live(deployment_id)
             replicas = await tx.replicas.of(deployment_id)
+            revisions = await tx.revisions.live(deployment_id)
+            deployment = await tx.deployments.get(deployment_id)
+        if deployment is None:
+            return None
         return Situation(deployment, tuple(revisions), tuple(replicas))
 
     async def config(self, revision: Revision) -> Config:

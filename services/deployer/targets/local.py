@@ -160,7 +160,8 @@ class LocalTarget:
         watched = self._of(replica)
         words = watched.refused or tail(watched.log, lines).rstrip()
         ended = "" if watched.exit_status is None else f"\n(exit status {watched.exit_status})"
-        return f"{words}{ended}".strip() or "it ended without a word"
+        said = f"{words}{ended}".strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return said or "it ended without a word"
 
     def log_of(self, replica: Replica) -> Path:
         return self._folders.log(replica)

@@ -132,6 +132,8 @@ async def test_an_unknown_bento_is_named(house: House) -> None:
         ({"envs": [{"name": "BENTOML_HOME", "value": "x"}]}, "BENTOML_HOME"),
         ({"envs": [{"name": "1X", "value": "x"}]}, "1X"),
         ({"name": "Not_A_Label"}, "Not_A_Label"),
+        ({"labels": [{"key": "a", "value": "\0"}]}, "labels"),
+        ({"services": {"Gateway": {"config_overrides": {"x": ["\0"]}}}}, "config_overrides"),
     ],
 )
 async def test_what_is_not_done_here_is_refused_by_its_name(
@@ -181,8 +183,9 @@ async def test_what_is_absent_is_404(house: House) -> None:
         ("POST", "/terminate"),
         ("PUT", "/void_update"),
     ):
-        status, problem = await house.call(method, f"/api/v2/deployments/nobody{path}?cluster=")
-        assert (status, problem["type"]) == (404, "/problems/deployment-not-found")
+        for name in ("nobody", "No_Name"):
+            status, problem = await house.call(method, f"/api/v2/deployments/{name}{path}?cluster=")
+            assert (status, problem["type"]) == (404, "/problems/deployment-not-found")
 
 
 async def test_one_organisation_neither_sees_nor_joins_the_other(house: House) -> None:
