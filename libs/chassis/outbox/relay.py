@@ -12,16 +12,22 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from libs.chassis.bus.publishing import MAX_BATCH, Message, Publisher
 from libs.chassis.bus.streams import MAX_AGE, StreamState
 from libs.chassis.errors import ServiceError
 from libs.chassis.lifecycle import Wake
+from libs.chassis.metrics import REGISTRY
 from libs.chassis.partitions import ensure_partitions
 from libs.chassis.postgres import Connection, Pool, acquired
 from libs.contracts.bus import stream_of
 
 log = structlog.get_logger(__name__)
+
+PUBLISHED: Final = Counter(
+    "yokocho_events_published", "Facts that the stream has acknowledged", registry=REGISTRY
+)
 
 POLL: Final = timedelta(milliseconds=100)
 LOOK: Final = timedelta(seconds=5)
@@ -157,6 +163,7 @@ class Relay:
         await self._mark(connection, [row.id for row in rows], sequences)
         last = max(place.last_seq, *sequences)
         await connection.execute(_MOVE, self._stream, place.created, last)
+        PUBLISHED.inc(len(rows))
         return len(rows)
 
     async def _survey(self, connection: Connection) -> None:
