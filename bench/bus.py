@@ -61,7 +61,7 @@ async def _waits(platform: LocalPlatform) -> list[float]:
             said, _ = await writer.communicate()
     finally:
         os.kill(registry, signal.SIGCONT)
-    committed: dict[str, float] = json.loads(said)
+    committed: dict[str, float] = json.loads(said.splitlines()[-1])
     return [arrived[name] - at for name, at in committed.items()][_WARM_UP:]
 
 

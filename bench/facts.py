@@ -1,6 +1,6 @@
 """``python -m bench.facts HOME ORG RATE COUNT``: commit events as the registry would, at a rate.
 
-Prints when each commit returned, by event id, on the clock that all processes share.
+Its last line says when each commit returned, by event id, on the clock that all processes share.
 """
 
 import asyncio
