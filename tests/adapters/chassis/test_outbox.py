@@ -18,13 +18,7 @@ OTHER = "00-fedcba9876543210fedcba9876543210-fedcba9876543210-01"
 
 
 async def test_the_stored_bytes_are_the_whole_envelope(pool: Pool) -> None:
-    cause = Cause(
-        actor="user:ada",
-        org_id=ORG,
-        correlation_id="r-1",
-        causation_id=UUID(int=9),
-        traceparent=TRACE,
-    )
+    cause = Cause("user:ada", ORG, "r-1", UUID(int=9), TRACE)
     now = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
     database = Database(
         pool, lambda connection: Outbox(connection, service="builder", epoch=3, clock=lambda: now)
