@@ -69,8 +69,9 @@ lock-uv:
 	@echo uv | $(compile) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
 lock-dev:
 	@$(compile) pyproject.toml --extra cli --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
-lock-client: # the demo's BentoML client, which never meets our own environment
+lock-client: # BentoML clients of the demo and the tests, which never meet our own environment
 	@$(compile) cli/demo/client.in --output-file cli/demo/client.txt
+	@$(compile) tests/data/clients/bentoml-1.3.in --output-file tests/data/clients/bentoml-1.3.txt
 
 clean: ## forget .venv and every cache
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -47,13 +47,13 @@ def cache_folder() -> Path:
     return Path(base) / "yokocho"
 
 
-def install(steps: Steps, home: Path) -> BentoClient:
+def install(steps: Steps, home: Path, *, requirements: Path = REQUIREMENTS) -> BentoClient:
     """The client's environment, made once per lock and interpreter and then found again.
 
     The marker is written last: an interrupted installation is done over.
     """
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv") or "uv"
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = cache_folder() / "clients" / key
     python = folder / "bin" / "python"
     marker = folder / ".complete"
@@ -65,7 +65,7 @@ def install(steps: Steps, home: Path) -> BentoClient:
             env=env,
         )
         install = [uv, "pip", "install", "--require-hashes", "--python", str(python)]
-        steps.run("client", [*install, "-r", str(REQUIREMENTS)], env=env)
+        steps.run("client", [*install, "-r", str(requirements)], env=env)
         compiled = [str(python), "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
         steps.start("compile", compiled, env=env).process.wait()
         marker.touch()

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.bentoml_client import client_python
 
 from tests.support import loopfs
+from tests.support.bentoml_client import client_python
 from tests.support.bentos import Client
 from tests.support.platform import running
 

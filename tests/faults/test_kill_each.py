@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import psutil
 import pytest
-from tests.support.bentoml_client import client_python
 
+from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
 from tests.support.driver import BentoFiles, Driver
 from tests.support.platform import LocalPlatform, running

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.bentoml_client import client_python
 
 from tests.support import loopfs
+from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
 from tests.support.driver import BentoFiles, CommandError, Driver
 from tests.support.platform import LocalPlatform, running

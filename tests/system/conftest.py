@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.bentoml_client import client_python
 
+from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
 from tests.support.platform import LocalPlatform, running
 

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,7 @@ def good_then_bad() -> str:
 
 def wait_for_end(platform: LocalPlatform, name: str, *, seconds: float = 90) -> str:
     deadline = time.monotonic() + seconds
+    seen: Any = None
     while time.monotonic() < deadline:
         seen = platform.request("GET", f"/api/v2/deployments/{name}")[1]
         if seen["status"] not in {"deploying", "unknown", "non-deployed"}:
