@@ -1,4 +1,4 @@
-"""Starting children in sessions of their own, adopting them after a restart, stopping them whole."""
+"""Starting children in sessions of their own, adopting them after a restart, ending them whole."""
 
 import asyncio
 import contextlib
