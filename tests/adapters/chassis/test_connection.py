@@ -154,20 +154,21 @@ async def test_closing_is_quick_whatever_the_server_does(nats_server: NatsServer
 
 async def test_a_cancellation_that_meets_an_answer_is_not_lost(nats_server: NatsServer) -> None:
     async with await connect(nats_server.url(SOURCE), SOURCE) as bus:
-        survived = 0
+        survived, stop = 0, asyncio.Event()
         for delay in range(200):
-            asking = asyncio.create_task(_ask_for_ever(bus))
+            asking = asyncio.create_task(_ask(bus, stop))
             await asyncio.sleep(delay / 100_000)
             asking.cancel()
             await asyncio.wait([asking], timeout=0.5)
             if not asking.done():
                 survived += 1
-                asking.cancel()
+                stop.set()
                 await asyncio.wait([asking])
+                stop.clear()
 
     assert survived == 0
 
 
-async def _ask_for_ever(bus: Bus) -> None:
-    while True:
+async def _ask(bus: Bus, stop: asyncio.Event) -> None:
+    while not stop.is_set():
         await bus.round_trip()
