@@ -1,0 +1,213 @@
+"""Bytes by their digest, on a file system: hashed while received, checked before they leave."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, ClassVar, Final, Protocol
+
+import xxhash
+
+from libs.chassis.errors import Kind, ServiceError
+
+CHUNK: Final = 4 * 2**20
+"""Bytes under one XXH3-128: what is read, checked and sent at a time."""
+_SYNC_EVERY: Final = 64 * 2**20
+_RESERVE: Final = 64 * 2**20
+"""Left free for everything else that must go on writing on a full disk."""
+_CHECK: Final = 16
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoSpaceError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NO_SPACE
+    code: ClassVar[str] = "no-space"
+    title: ClassVar[str] = "There is not enough space left"
+
+    def __init__(self, needed: int, free: int) -> None:
+        super().__init__(
+            f"no space left: {needed} bytes are needed, {max(free, 0)} are free; "
+            "make room and push again",
+            needed=needed,
+            free=max(free, 0),
+        )
+
+
+class BlobDamagedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "blob-damaged"
+    title: ClassVar[str] = "Stored bytes are not those that were received"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """``chunks`` holds 16 bytes of XXH3-128 for each 4 MiB."""
+
+    digest: str
+    size_bytes: int
+    chunks: bytes
+
+
+class Observer(Protocol):
+    """Sees every byte on its way to the disk; an exception refuses the whole."""
+
+    def feed(self, chunk: bytes) -> None: ...
+
+
+class FileBlobs:
+    """Complete blobs only: a name appears when its bytes are on the disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "sha256"
+        self._staging = root / "receiving"
+        for each in (self._folder, self._staging):
+            each.mkdir(parents=True, exist_ok=True)
+
+    def sweep(self) -> None:
+        """Forget what a process that died was receiving. Only before anything is received."""
+        for each in self._staging.iterdir():
+            each.unlink()
+
+    def require(self, size: int) -> None:
+        """Raises ``NoSpaceError`` when ``size`` more bytes would fill the disk."""
+        room = os.statvfs(self._staging)
+        free = room.f_bavail * room.f_frsize - _RESERVE
+        if size > free:
+            raise NoSpaceError(size, free)
+
+    @asynccontextmanager
+    async def receive(self, observer: Observer) -> AsyncIterator["Receiving"]:
+        """Write, then ``commit``; without that nothing stays."""
+        with NamedTemporaryFile(dir=self._staging, delete=False) as file:
+            path = Path(file.name)
+            receiving = Receiving(file, path, folder=self._folder, observer=observer)
+            try:
+                yield receiving
+            finally:
+                await receiving.abandon()
+                path.unlink(missing_ok=True)
+
+    async def read(self, blob: Blob) -> AsyncIterator[bytes]:
+        """Every chunk is checked before it leaves; a damaged one breaks the answer off."""
+        with self._open(blob.digest) as file:
+            for at in range(0, blob.size_bytes, CHUNK):
+                chunk = await asyncio.to_thread(file.read, CHUNK)
+                place = at // CHUNK * _CHECK
+                if xxhash.xxh3_128_digest(chunk) != blob.chunks[place : place + _CHECK]:
+                    raise BlobDamagedError(f"{blob.digest} is damaged at byte {at}")
+                yield chunk
+
+    @contextmanager
+    def _open(self, digest: str) -> Iterator[IO[bytes]]:
+        try:
+            file = _place(self._folder, digest).open("rb", buffering=0)
+        except FileNotFoundError as error:
+            raise BlobDamagedError(f"the bytes of {digest} are gone") from error
+        with file:
+            yield file
+
+
+class Receiving:
+    """One blob on its way in. Hashing and writing happen in threads, beside the receiving."""
+
+    def __init__(self, file: IO[bytes], path: Path, *, folder: Path, observer: Observer) -> None:
+        self._file = file
+        self._path = path
+        self._folder = folder
+        self._observer = observer
+        self._sha = hashlib.sha256()
+        self._chunks = bytearray()
+        self._held = bytearray()
+        self._size = 0
+        self._synced = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Raises what the observer says, and ``NoSpaceError``."""
+        self._held += data
+        self._size += len(data)
+        while len(self._held) >= CHUNK:
+            chunk = bytes(memoryview(self._held)[:CHUNK])
+            del self._held[:CHUNK]
+            await self._store(chunk)
+
+    async def commit(self) -> Blob:
+        """Durable under its digest. Idempotent: the same bytes are one file."""
+        if self._held:
+            await self._store(bytes(self._held))
+            self._held.clear()
+        await self._settled()
+        digest = f"sha256:{self._sha.hexdigest()}"
+        with self._room():
+            await asyncio.to_thread(self._publish, digest)
+        return Blob(digest, self._size, bytes(self._chunks))
+
+    async def abandon(self) -> None:
+        """Wait for a write that is still under way; its outcome matters no more."""
+        if self._writing is not None:
+            with suppress(Exception):
+                await self._writing
+
+    async def _store(self, chunk: bytes) -> None:
+        await self._settled()
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, self._put, chunk)
+
+    async def _settled(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            with self._room():
+                await writing
+
+    def _put(self, chunk: bytes) -> None:
+        self._observer.feed(chunk)
+        self._sha.update(chunk)
+        self._chunks += xxhash.xxh3_128_digest(chunk)
+        view = memoryview(chunk)
+        while view:
+            view = view[self._file.write(view) :]
+        self._synced += len(chunk)
+        if self._synced >= _SYNC_EVERY:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.flush()
+        os.fdatasync(self._file.fileno())
+        self._synced = 0
+
+    def _publish(self, digest: str) -> None:
+        self._flush()
+        target = _place(self._folder, digest)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _sync_folder(self._folder)
+        with suppress(FileExistsError):
+            target.hardlink_to(self._path)
+        _sync_folder(target.parent)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise NoSpaceError(self._size, 0) from error
+            raise
+
+
+def _place(folder: Path, digest: str) -> Path:
+    name = digest.removeprefix("sha256:")
+    return folder / name[:2] / name
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""registry: models and bentos, every byte of them accounted for."""

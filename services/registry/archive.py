@@ -1,0 +1,162 @@
+"""Walk a tar as its bytes arrive: bounded, pure, and never trusting what a header says."""
+
+import tarfile
+from typing import Final
+
+from services.registry.errors import ArchiveRefusedError
+
+_BLOCK: Final = 512
+_NAME_BYTES: Final = 64 * 1024
+_DESCRIPTION_BYTES: Final = 8 * 2**20
+_ENTRIES: Final = 1_000_000
+_EXTENDED: Final = b"xgLK"
+_FILES: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
+
+
+class ArchiveWalk:
+    """Feed every byte, then ``finish``. ``description`` is the content of ``wanted``.
+
+    Holds one header, one long name and the description in memory, whatever the archive's size.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._held = bytearray()
+        self._keep = 0
+        self._skip = 0
+        self._kind = b""
+        self._entries = 0
+        self._ended = False
+        self._names: dict[str, str] = {}
+        self.description: bytes | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Raises ``ArchiveRefusedError`` at the first entry that cannot be accepted."""
+        view = memoryview(chunk)
+        while view and not self._ended:
+            if self._skip:
+                jump = min(self._skip, len(view))
+                self._skip -= jump
+                view = view[jump:]
+                continue
+            need = (self._keep or _BLOCK) - len(self._held)
+            self._held += view[:need]
+            view = view[need:]
+            if len(self._held) == (self._keep or _BLOCK):
+                block, kept = bytes(self._held), self._keep
+                self._held.clear()
+                self._keep = 0
+                if kept:
+                    self._content(block)
+                else:
+                    self._header(block)
+
+    def finish(self) -> bytes:
+        """The description; raises when the archive was cut off or has none."""
+        if not self._ended or self._held or self._skip:
+            raise ArchiveRefusedError("the archive is truncated: it has no end")
+        if self.description is None:
+            raise ArchiveRefusedError(f"the archive has no {self._wanted} at its root")
+        return self.description
+
+    def _header(self, block: bytes) -> None:
+        if not block.strip(b"\0"):
+            self._ended = True
+            return
+        try:
+            entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.HeaderError as error:
+            raise ArchiveRefusedError(f"this is no tar archive: {error}") from error
+        self._entries += 1
+        if self._entries > _ENTRIES:
+            raise ArchiveRefusedError(f"more than {_ENTRIES} entries")
+        if entry.size < 0:
+            raise ArchiveRefusedError("an entry has a negative size")
+        if entry.type in _EXTENDED:
+            self._take(entry, limit=_NAME_BYTES)
+            return
+        self._entry(entry)
+
+    def _entry(self, entry: tarfile.TarInfo) -> None:
+        name = self._names.pop("path", entry.name)
+        target = self._names.pop("linkpath", entry.linkname)
+        size = int(self._names.pop("size", str(entry.size)))
+        self._names.clear()
+        check(name, entry.type, target)
+        entry.size = size if entry.type in _FILES[:2] else 0
+        self._kind = entry.type
+        if name.removeprefix("./") == self._wanted:
+            self._take(entry, limit=_DESCRIPTION_BYTES)
+            if not entry.size:
+                self.description = b""
+        else:
+            self._skip = _padded(entry.size)
+
+    def _take(self, entry: tarfile.TarInfo, *, limit: int) -> None:
+        if entry.size > limit:
+            raise ArchiveRefusedError(f"{entry.name[:80]!r} is larger than {limit} bytes")
+        self._kind = entry.type
+        self._keep = entry.size
+        self._skip = _padded(entry.size) - entry.size
+
+    def _content(self, content: bytes) -> None:
+        match self._kind:
+            case b"x":
+                self._names |= _pax(content)
+            case b"L":
+                self._names["path"] = content.rstrip(b"\0").decode(errors="surrogateescape")
+            case b"K":
+                self._names["linkpath"] = content.rstrip(b"\0").decode(errors="surrogateescape")
+            case b"g":
+                pass
+            case _:
+                self.description = content
+
+
+def check(name: str, kind: bytes, target: str) -> None:
+    """An entry must be a file, folder or link, and stay below the root."""
+    if kind not in _FILES and kind not in _LINKS:
+        raise ArchiveRefusedError(f"{name[:200]!r} is neither file, folder nor link")
+    parts = _inside(name, name)
+    if kind == tarfile.SYMTYPE:
+        _inside("/".join([*parts[:-1], target]) if not target.startswith("/") else target, name)
+    if kind == tarfile.LNKTYPE:
+        _inside(target, name)
+
+
+def _inside(path: str, name: str) -> list[str]:
+    kept: list[str] = []
+    if path.startswith("/") or "\0" in path:
+        raise ArchiveRefusedError(f"{name[:200]!r} leads outside the archive")
+    for part in path.split("/"):
+        if part == ".." and not kept:
+            raise ArchiveRefusedError(f"{name[:200]!r} leads outside the archive")
+        if part == "..":
+            kept.pop()
+        elif part not in {"", "."}:
+            kept.append(part)
+    return kept
+
+
+def _pax(content: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    rest = content
+    while rest.strip(b"\0"):
+        length, _, _ = rest.partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(rest):
+            raise ArchiveRefusedError("an extended header is malformed")
+        record = rest[len(length) + 1 : int(length) - 1]
+        key, _, value = record.partition(b"=")
+        if key in {b"path", b"linkpath"}:
+            found[key.decode()] = value.decode(errors="surrogateescape")
+        if key == b"size":
+            if not value.isdigit() or len(value) > len(str(2**62)):
+                raise ArchiveRefusedError("an extended header has a malformed size")
+            found["size"] = value.decode()
+        rest = rest[int(length) :]
+    return found
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK

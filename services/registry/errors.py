@@ -1,0 +1,47 @@
+"""What the registry can refuse."""
+
+from typing import ClassVar
+
+from libs.chassis.errors import Kind, ServiceError
+
+
+class RepositoryNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "repository-not-found"
+    title: ClassVar[str] = "No such repository"
+
+
+class VersionNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "version-not-found"
+    title: ClassVar[str] = "No such version"
+
+
+class VersionExistsError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "version-exists"
+    title: ClassVar[str] = "The version exists already"
+
+
+class NotUploadedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "version-not-uploaded"
+    title: ClassVar[str] = "The bytes of the version are not there"
+
+
+class ArchiveRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "archive-refused"
+    title: ClassVar[str] = "The archive cannot be accepted"
+
+
+class QueryRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "query-refused"
+    title: ClassVar[str] = "The query cannot be honoured"
+
+
+class BlobNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "blob-not-found"
+    title: ClassVar[str] = "No such blob"

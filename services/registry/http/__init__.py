@@ -1,0 +1,18 @@
+"""BentoML's v1 tree for bentos and models, their bytes, and what other services ask."""
+
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.http import Route
+from services.registry.domain import Kind
+from services.registry.http.bytes import BytesApi
+from services.registry.http.internal import InternalApi
+from services.registry.http.versions import VersionsApi
+from services.registry.service import Registry
+
+
+def routes(registry: Registry, blobs: FileBlobs) -> list[Route]:
+    """Everything the registry answers."""
+    return [
+        *(route for kind in Kind for route in VersionsApi(registry, kind).routes()),
+        *(route for kind in Kind for route in BytesApi(registry, blobs, kind).routes()),
+        *InternalApi(registry, blobs).routes(),
+    ]

@@ -1,0 +1,127 @@
+"""The bytes of versions: hashed and checked while received, checked while they are sent."""
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+from yaml import CSafeLoader, YAMLError, load
+
+from libs.chassis.blobs import Blob, FileBlobs
+from libs.chassis.errors import ServiceError
+from libs.chassis.http import Route, accept_body, principal, stream_response
+from libs.chassis.problems import json_response, read_body
+from libs.contracts.types import cut
+from services.registry.archive import ArchiveWalk
+from services.registry.domain import Kind, Repository, Upload, Version
+from services.registry.errors import ArchiveRefusedError, NotUploadedError
+from services.registry.service import INTERRUPTED, Registry
+from services.registry.views import version_view
+
+
+class FinishUpload(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    status: Upload
+    reason: str | None = None
+
+
+class BytesApi:
+    def __init__(self, registry: Registry, blobs: FileBlobs, kind: Kind) -> None:
+        self._registry = registry
+        self._blobs = blobs
+        self._kind = kind
+
+    def routes(self) -> list[Route]:
+        kind = self._kind
+        version = f"/api/v1/{kind}_repositories/{{repository}}/{kind}s/{{version}}"
+        read, push = f"{kind}.read", f"{kind}.push"
+        return [
+            Route("PATCH", f"{version}/presign_upload_url", self.show, action=push),
+            Route("PATCH", f"{version}/presign_download_url", self.show, action=read),
+            Route("PATCH", f"{version}/start_upload", self.start, action=push),
+            Route("PATCH", f"{version}/finish_upload", self.finish, action=push),
+            Route("PUT", f"{version}/upload", self.upload, action=push, defers_body=True),
+            Route("GET", f"{version}/download", self.download, action=read),
+        ]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """No presigned URL: bytes pass through the platform."""
+        _, version = await self._found(request)
+        return self._view(version)
+
+    async def start(self, request: web.Request) -> web.Response:
+        _, version = await self._found(request)
+        size = version.described.get("size_bytes")
+        if self._kind is Kind.MODEL and isinstance(size, int):
+            self._blobs.require(size)
+        return self._view(await self._registry.mark(version, Upload.UPLOADING))
+
+    async def finish(self, request: web.Request) -> web.Response:
+        body = await read_body(request, FinishUpload)
+        _, version = await self._found(request)
+        if body.status is Upload.FAILED:
+            reason = cut(body.reason or "the client gave up")
+            version = await self._registry.mark(version, Upload.FAILED, reason=reason)
+        elif version.upload_status != Upload.SUCCESS:
+            raise NotUploadedError("finish_upload without bytes: send them to …/upload first")
+        return self._view(version)
+
+    async def upload(self, request: web.Request) -> web.Response:
+        repository, version = await self._found(request)
+        version = await self._registry.mark(version, Upload.UPLOADING)
+        try:
+            if request.content_length is not None:
+                self._blobs.require(request.content_length)
+            blob = await self._receive(request, repository, version)
+        except ServiceError as error:
+            await self._registry.mark(version, Upload.FAILED, reason=cut(error.detail))
+            raise
+        except (OSError, web.HTTPException):
+            await self._registry.mark(version, Upload.FAILED, reason=INTERRUPTED)
+            raise
+        return self._view(await self._registry.finish(repository, version, blob))
+
+    async def _receive(
+        self, request: web.Request, repository: Repository, version: Version
+    ) -> Blob:
+        walk = ArchiveWalk(self._kind.description_file)
+        await accept_body(request)
+        async with self._blobs.receive(walk) as receiving:
+            received = 0
+            async for chunk in request.content.iter_any():
+                received += len(chunk)
+                await receiving.write(chunk)
+            if request.content_length not in {None, received}:
+                raise ArchiveRefusedError("the archive is truncated: the connection broke")
+            blob = await receiving.commit()
+        described(walk.finish(), f"{repository.name}:{version.version}")
+        return blob
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        _, version = await self._found(request)
+        blob = await self._registry.blob_of(version)
+        headers = {
+            "Content-Type": "application/x-tar",
+            "Content-Length": str(blob.size_bytes),
+            "ETag": f'"{blob.digest}"',
+        }
+        return await stream_response(request, self._blobs.read(blob), headers=headers)
+
+    async def _found(self, request: web.Request) -> tuple[Repository, Version]:
+        name = request.match_info["repository"]
+        repository = await self._registry.repository(principal(request).org_id, self._kind, name)
+        return repository, await self._registry.find(repository, request.match_info["version"])
+
+    def _view(self, version: Version) -> web.Response:
+        return json_response(version_view(version, self._kind))
+
+
+def described(content: bytes, tag: str) -> None:
+    """The archive must say of itself that it is ``tag``."""
+    try:
+        said = load(content, Loader=CSafeLoader)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ArchiveRefusedError(f"its description is no YAML: {error}") from error
+    if not isinstance(said, dict):
+        raise ArchiveRefusedError("its description is no mapping")
+    name = f"{said.get('name')}:{said.get('version')}"
+    if name != tag:
+        raise ArchiveRefusedError(f"the archive is '{name[:200]}', not '{tag}'")

@@ -1,0 +1,189 @@
+"""Repositories and versions of one kind, as BentoML's clients create, list and read them."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from libs.chassis.http import Route, principal
+from libs.chassis.problems import json_response, read_body
+from libs.contracts.types import Slug
+from services.registry.domain import Kind, Repository, Version
+from services.registry.errors import QueryRefusedError, RepositoryNotFoundError
+from services.registry.service import Listing, Registry
+from services.registry.views import full_view, page, repository_view, version_view
+
+_BODY: Final = 16 * 2**20
+_ALL: Final = 100_000
+_PAGE: Final = 1000
+
+
+class CreateRepository(BaseModel):
+    """Clients of every age add fields of their own; what we do not know we do not store."""
+
+    name: Slug
+    description: str = ""
+
+
+class Label(BaseModel):
+    key: str = Field(max_length=256)
+    value: str = Field(max_length=1024)
+
+
+class UpdateVersion(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    description: str = Field(default="", max_length=4 * 2**20)
+    manifest: dict[str, JsonValue]
+    labels: list[Label] | None = None
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        return tuple((each.key, each.value) for each in self.labels or [])
+
+
+class CreateVersion(UpdateVersion):
+    version: Slug
+    build_at: datetime
+
+    @field_validator("build_at")
+    @classmethod
+    def _utc(cls, at: datetime) -> datetime:
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+class VersionsApi:
+    def __init__(self, registry: Registry, kind: Kind) -> None:
+        self._registry = registry
+        self._kind = kind
+
+    def routes(self) -> list[Route]:
+        kind = self._kind
+        top, one = f"/api/v1/{kind}_repositories", f"/api/v1/{kind}_repositories/{{repository}}"
+        many, version = f"{one}/{kind}s", f"{one}/{kind}s/{{version}}"
+        read, push = f"{kind}.read", f"{kind}.push"
+        return [
+            Route("GET", top, self.repositories, action=read),
+            Route("POST", top, self.create_repository, action=push),
+            Route("GET", one, self.repository, action=read),
+            Route("GET", many, self.versions, action=read),
+            Route("POST", many, self.create, action=push),
+            Route("GET", version, self.get, action=read),
+            Route("PATCH", version, self.update, action=push),
+            Route("GET", f"/api/v1/{kind}s", self.everything, action=read),
+        ]
+
+    async def repositories(self, request: web.Request) -> web.Response:
+        found = await self._registry.repositories(principal(request).org_id, self._kind)
+        items = [repository_view(each) for each in found]
+        return json_response(page(items, start=0, total=len(items)))
+
+    async def create_repository(self, request: web.Request) -> web.Response:
+        body = await read_body(request, CreateRepository)
+        made = await self._registry.create_repository(
+            principal(request).org_id, self._kind, name=body.name, description=body.description
+        )
+        return json_response(repository_view(made))
+
+    async def repository(self, request: web.Request) -> web.Response:
+        found = await self._repository(request)
+        listing = Listing(found.id, {}, (), 0, 1)
+        _, newest = await self._registry.newest(found.org_id, self._kind, listing)
+        return json_response(repository_view(found, newest[0][1] if newest else None))
+
+    async def versions(self, request: web.Request) -> web.Response:
+        """Bentos of an unknown repository are 404; models are none: the client wants it so."""
+        try:
+            repository = await self._repository(request)
+        except RepositoryNotFoundError:
+            if self._kind is Kind.BENTO:
+                raise
+            return json_response(page([], start=0, total=0))
+        return await self._listed(request, repository, default=_PAGE)
+
+    async def everything(self, request: web.Request) -> web.Response:
+        return await self._listed(request, None, default=_ALL)
+
+    async def _listed(
+        self, request: web.Request, repository: Repository | None, *, default: int
+    ) -> web.Response:
+        labels, words = parse_query(request.query.get("q", ""))
+        if search := request.query.get("search"):
+            words = (*words, search)
+        listing = Listing(
+            repository.id if repository else None,
+            labels,
+            words,
+            start=_number(request, "start", default=0),
+            count=_number(request, "count", default=default),
+        )
+        total, found = await self._registry.newest(principal(request).org_id, self._kind, listing)
+        items = [full_view(*each) for each in found]
+        return json_response(page(items, start=listing.start, total=total))
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await read_body(request, CreateVersion, limit=_BODY)
+        repository = await self._repository(request)
+        draft = self._registry.draft(
+            repository,
+            body.version,
+            description=body.description,
+            manifest=_json(body.manifest),
+            labels=body.pairs,
+            build_at=body.build_at,
+        )
+        return self._view(await self._registry.create_version(repository, draft))
+
+    async def get(self, request: web.Request) -> web.Response:
+        repository = await self._repository(request)
+        found = await self._registry.find(repository, request.match_info["version"])
+        return json_response(full_view(repository, found))
+
+    async def update(self, request: web.Request) -> web.Response:
+        body = await read_body(request, UpdateVersion, limit=_BODY)
+        found = await self._registry.find(
+            await self._repository(request), request.match_info["version"]
+        )
+        revised = await self._registry.revise(
+            found,
+            description=body.description,
+            manifest=_json(body.manifest),
+            labels=found.labels if body.labels is None else body.pairs,
+        )
+        return self._view(revised)
+
+    async def _repository(self, request: web.Request) -> Repository:
+        name = request.match_info["repository"]
+        return await self._registry.repository(principal(request).org_id, self._kind, name)
+
+    def _view(self, version: Version) -> web.Response:
+        return json_response(version_view(version, self._kind))
+
+
+def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """``label:k=v`` and bare words; any other term is refused by name."""
+    labels: dict[str, str] = {}
+    words: list[str] = []
+    for term in text.split():
+        key, colon, value = term.partition(":")
+        name, equals, wanted = value.partition("=")
+        if not colon:
+            words.append(term)
+        elif key == "label" and equals:
+            labels[name] = wanted
+        elif term != "sort:created_at-desc":
+            raise QueryRefusedError(f"'{term}': only bare words and label:key=value are understood")
+    return labels, tuple(words)
+
+
+def _number(request: web.Request, name: str, *, default: int) -> int:
+    text = request.query.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 9):  # noqa: PLR2004 -- below 2^31
+        raise QueryRefusedError(f"'{name}' must be a number, not {text[:40]!r}")
+    return int(text)
+
+
+def _json(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, ensure_ascii=False)

@@ -1,0 +1,239 @@
+"""The registry's use cases; each is one transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from libs.chassis import telemetry
+from libs.chassis.blobs import Blob
+from libs.chassis.inbox import Inbox
+from libs.chassis.outbox import Outbox
+from libs.chassis.postgres import Database
+from libs.contracts.registry import BentoPushed, ModelPushed, ModelReference, ResolvedBento
+from services.registry.domain import Kind, Repository, Upload, Version, models_of
+from services.registry.errors import (
+    BlobNotFoundError,
+    NotUploadedError,
+    RepositoryNotFoundError,
+    VersionExistsError,
+    VersionNotFoundError,
+)
+from services.registry.store import RegistryStore
+from services.registry.views import full_view
+
+INTERRUPTED: Final = "the upload was interrupted; push again"
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    store: RegistryStore
+    outbox: Outbox
+    inbox: Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a list asks for, parsed. Without a repository: of the whole organisation."""
+
+    repository_id: UUID | None
+    labels: dict[str, str]
+    words: tuple[str, ...]
+    start: int
+    count: int
+
+
+class Registry:
+    def __init__(
+        self, database: Database[Tx], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create_repository(
+        self, org_id: UUID, kind: Kind, *, name: str, description: str
+    ) -> Repository:
+        """Idempotent by name: two clients may race, and both get the one."""
+        made = Repository(uuid7(), org_id, kind, name, description, self._clock())
+        async with self._database.transaction() as tx:
+            await tx.store.add_repository(made)
+            return await tx.store.repository(org_id, kind, name) or made
+
+    async def repository(self, org_id: UUID, kind: Kind, name: str) -> Repository:
+        async with self._database.read() as tx:
+            found = await tx.store.repository(org_id, kind, name)
+        if found is None:
+            raise RepositoryNotFoundError(f"there is no {kind} repository '{name}'")
+        return found
+
+    async def repositories(self, org_id: UUID, kind: Kind) -> list[Repository]:
+        async with self._database.read() as tx:
+            return await tx.store.repositories(org_id, kind)
+
+    async def find(self, repository: Repository, version: str) -> Version:
+        async with self._database.read() as tx:
+            found = await tx.store.version(repository.id, version)
+        if found is None:
+            raise VersionNotFoundError(
+                f"there is no {repository.kind} '{repository.name}:{version}'"
+            )
+        return found
+
+    async def newest(
+        self, org_id: UUID, kind: Kind, asked: Listing
+    ) -> tuple[int, list[tuple[Repository, Version]]]:
+        async with self._database.read() as tx:
+            return await tx.store.newest(
+                org_id,
+                kind,
+                repository_id=asked.repository_id,
+                labels=asked.labels,
+                words=asked.words,
+                start=asked.start,
+                count=asked.count,
+            )
+
+    async def create_version(self, repository: Repository, draft: Version) -> Version:
+        """A model that lives on a hub is complete at once: its bytes never come here."""
+        status = Upload.SUCCESS if draft.lives_elsewhere else Upload.PENDING
+        made = replace(draft, upload_status=status)
+        async with self._database.transaction() as tx:
+            if not await tx.store.add_version(made):
+                raise VersionExistsError(f"'{repository.name}:{made.version}' exists already")
+            stored = await tx.store.version(repository.id, made.version)
+        return stored or made
+
+    def draft(
+        self,
+        repository: Repository,
+        version: str,
+        *,
+        description: str,
+        manifest: str,
+        labels: tuple[tuple[str, str], ...],
+        build_at: datetime,
+    ) -> Version:
+        """A version that is not stored yet."""
+        now = self._clock()
+        return Version(
+            id=uuid7(),
+            org_id=repository.org_id,
+            repository_id=repository.id,
+            version=version,
+            description=description,
+            manifest=manifest,
+            labels=labels,
+            build_at=build_at,
+            created_at=now,
+            updated_at=now,
+            upload_status=Upload.PENDING,
+            upload_reason="",
+            upload_started_at=None,
+            upload_finished_at=None,
+            image_status="pending",
+            digest=None,
+            traceparent=None,
+            seq=1,
+        )
+
+    async def revise(
+        self,
+        version: Version,
+        *,
+        description: str,
+        manifest: str,
+        labels: tuple[tuple[str, str], ...],
+    ) -> Version:
+        revised = replace(version, description=description, manifest=manifest, labels=labels)
+        async with self._database.transaction() as tx:
+            await tx.store.revise(revised, self._clock())
+            return await tx.store.lock(version.id)
+
+    async def mark(self, version: Version, status: Upload, *, reason: str = "") -> Version:
+        async with self._database.transaction() as tx:
+            await tx.store.state(version.id, status, reason=reason, now=self._clock())
+            return await tx.store.lock(version.id)
+
+    async def finish(self, repository: Repository, version: Version, blob: Blob) -> Version:
+        """Point the version at its bytes and say so. The same bytes again say it once more."""
+        async with self._database.transaction() as tx:
+            traceparent = telemetry.traceparent()
+            seq = await tx.store.finish(
+                version.id, blob, now=self._clock(), traceparent=traceparent
+            )
+            facts: dict[str, Any] = {
+                "repository": repository.name,
+                "version": version.version,
+                "digest": blob.digest,
+                "size_bytes": blob.size_bytes,
+            }
+            if repository.kind == Kind.BENTO:
+                event: BentoPushed | ModelPushed = BentoPushed(bento_id=version.id, **facts)
+            else:
+                event = ModelPushed(model_id=version.id, **facts)
+            await tx.outbox.append(event, entity_seq=seq)
+            return await tx.store.lock(version.id)
+
+    async def blob_of(self, version: Version) -> Blob:
+        """The bytes of an uploaded version."""
+        if version.upload_status != Upload.SUCCESS or version.digest is None:
+            reason = version.upload_reason or f"its upload is {version.upload_status}"
+            raise NotUploadedError(f"'{version.version}' has no bytes: {reason}")
+        return await self.blob(version.org_id, version.digest)
+
+    async def blob(self, org_id: UUID, digest: str) -> Blob:
+        async with self._database.read() as tx:
+            found = await tx.store.blob(org_id, digest)
+        if found is None:
+            raise BlobNotFoundError(f"no version of this organisation has {digest}")
+        return found
+
+    async def resolve(self, org_id: UUID, name: str, version: str) -> ResolvedBento:
+        """A bento with everything it needs; refused while anything is missing."""
+        repository = await self.repository(org_id, Kind.BENTO, name)
+        bento = await self.find(repository, version)
+        blob = await self.blob_of(bento)
+        models = [await self._model(org_id, tag) for tag in models_of(bento.described)]
+        return ResolvedBento(
+            bento_id=bento.id,
+            repository=repository.name,
+            version=bento.version,
+            digest=blob.digest,
+            size_bytes=blob.size_bytes,
+            manifest=bento.described,
+            models=tuple(models),
+            pushed_traceparent=bento.traceparent,
+            view=full_view(repository, bento),
+        )
+
+    async def _model(self, org_id: UUID, tag: str) -> ModelReference:
+        name, _, version = tag.partition(":")
+        try:
+            repository = await self.repository(org_id, Kind.MODEL, name)
+            model = await self.find(repository, version or "latest")
+            blob = await self.blob_of(model)
+        except (RepositoryNotFoundError, VersionNotFoundError, NotUploadedError) as error:
+            raise NotUploadedError(f"the bento needs model '{tag}': {error.detail}") from error
+        return ModelReference(
+            model_id=model.id,
+            repository=repository.name,
+            version=model.version,
+            digest=blob.digest,
+            size_bytes=blob.size_bytes,
+        )
+
+    async def fail_interrupted(self) -> int:
+        """At start: whatever was being received when the process died."""
+        async with self._database.transaction() as tx:
+            return await tx.store.fail_interrupted(INTERRUPTED, self._clock())
+
+    async def image_status(
+        self, bento_id: UUID, status: str, *, event_id: UUID, consumer: str
+    ) -> None:
+        """Idempotent by event id."""
+        async with self._database.transaction() as tx:
+            if await tx.inbox.claim(consumer, event_id):
+                await tx.store.image_status(bento_id, status)

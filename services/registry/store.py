@@ -1,0 +1,192 @@
+"""Repositories, versions and blobs in Postgres. All of the registry's SQL is here."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from libs.chassis.blobs import Blob
+from libs.chassis.postgres import Connection
+from services.registry.domain import Repository, Version
+
+_ADD_REPOSITORY = """
+    INSERT INTO repository (id, org_id, kind, name, description, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT ON CONSTRAINT repository_name_key DO NOTHING
+"""
+_REPOSITORY = """
+    SELECT id, org_id, kind, name, description, created_at FROM repository
+    WHERE org_id = $1 AND kind = $2 AND name = $3
+"""
+_REPOSITORIES = """
+    SELECT id, org_id, kind, name, description, created_at FROM repository
+    WHERE org_id = $1 AND kind = $2 ORDER BY created_at DESC
+"""
+_ADD_VERSION = """
+    INSERT INTO version (id, org_id, repository_id, version, description, manifest, labels,
+                         build_at, created_at, updated_at, upload_status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+    ON CONFLICT ON CONSTRAINT version_key DO NOTHING RETURNING id
+"""
+_BY_NAME = """
+    SELECT v.* FROM version v
+    WHERE v.repository_id = $1
+      AND ($2 = 'latest' AND v.upload_status = 'success' OR v.version = $2)
+    ORDER BY (v.version = $2) DESC, v.created_at DESC LIMIT 1
+"""
+_LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
+_OF_KIND = """
+    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
+           r.created_at AS r_created_at, count(*) OVER () AS total
+    FROM version v JOIN repository r ON r.id = v.repository_id
+    WHERE v.org_id = $1 AND r.kind = $2 AND ($3::uuid IS NULL OR r.id = $3)
+      AND v.labels @> $4::jsonb
+      AND (SELECT bool_and(r.name || ':' || v.version LIKE '%' || w || '%')
+           FROM unnest($5::text[]) AS w) IS NOT FALSE
+    ORDER BY v.created_at DESC OFFSET $6 LIMIT $7
+"""
+_REVISE = """
+    UPDATE version SET description = $2, manifest = $3, labels = $4, updated_at = $5 WHERE id = $1
+"""
+_STATE = """
+    UPDATE version SET upload_status = $2, upload_reason = $3, updated_at = $4,
+        upload_started_at = CASE WHEN $2 = 'uploading' THEN $4 ELSE upload_started_at END,
+        upload_finished_at = CASE WHEN $2 = 'failed' THEN $4 ELSE upload_finished_at END
+    WHERE id = $1
+"""
+_ADD_BLOB = """
+    INSERT INTO blob (digest, size_bytes, chunks) VALUES ($1, $2, $3)
+    ON CONFLICT (digest) DO NOTHING
+"""
+_FINISH = """
+    UPDATE version SET upload_status = 'success', upload_reason = '', upload_finished_at = $3,
+        updated_at = $3, digest = $2, traceparent = $4, seq = seq + 1
+    WHERE id = $1 RETURNING seq
+"""
+_BLOB = """
+    SELECT digest, size_bytes, chunks FROM blob
+    WHERE digest = $2 AND EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
+"""
+_INTERRUPTED = """
+    UPDATE version SET upload_status = 'failed', upload_reason = $1, upload_finished_at = $2
+    WHERE upload_status = 'uploading' RETURNING id
+"""
+_IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
+_COLUMNS: Final = tuple(Version.__dataclass_fields__)
+
+
+class RegistryStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add_repository(self, made: Repository) -> None:
+        """Keeps the one that is there."""
+        await self._connection.execute(
+            _ADD_REPOSITORY,
+            made.id,
+            made.org_id,
+            made.kind,
+            made.name,
+            made.description,
+            made.created_at,
+        )
+
+    async def repository(self, org_id: UUID, kind: str, name: str) -> Repository | None:
+        row = await self._connection.fetchrow(_REPOSITORY, org_id, kind, name)
+        return Repository(**dict(row)) if row else None
+
+    async def repositories(self, org_id: UUID, kind: str) -> list[Repository]:
+        rows = await self._connection.fetch(_REPOSITORIES, org_id, kind)
+        return [Repository(**dict(row)) for row in rows]
+
+    async def add_version(self, made: Version) -> bool:
+        """False when the version is there already."""
+        added = await self._connection.fetchval(
+            _ADD_VERSION,
+            made.id,
+            made.org_id,
+            made.repository_id,
+            made.version,
+            made.description,
+            made.manifest,
+            json.dumps(dict(made.labels)),
+            made.build_at,
+            made.created_at,
+            made.upload_status,
+        )
+        return added is not None
+
+    async def version(self, repository_id: UUID, version: str) -> Version | None:
+        """``latest`` is the newest that was uploaded, unless a version is really called so."""
+        row = await self._connection.fetchrow(_BY_NAME, repository_id, version)
+        return _version(row) if row else None
+
+    async def lock(self, version_id: UUID) -> Version:
+        return _version(await self._connection.fetchrow(_LOCK, version_id))
+
+    async def newest(
+        self,
+        org_id: UUID,
+        kind: str,
+        *,
+        repository_id: UUID | None,
+        labels: dict[str, str],
+        words: Sequence[str],
+        start: int,
+        count: int,
+    ) -> tuple[int, list[tuple[Repository, Version]]]:
+        """Total and one page, newest first."""
+        rows = await self._connection.fetch(
+            _OF_KIND,
+            org_id,
+            kind,
+            repository_id,
+            json.dumps(labels),
+            list(words),
+            start,
+            count,
+        )
+        found = [(_repository(row, kind), _version(row)) for row in rows]
+        return (rows[0]["total"] if rows else 0), found
+
+    async def revise(self, revised: Version, now: datetime) -> None:
+        labels = json.dumps(dict(revised.labels))
+        await self._connection.execute(
+            _REVISE, revised.id, revised.description, revised.manifest, labels, now
+        )
+
+    async def state(self, version_id: UUID, status: str, *, reason: str, now: datetime) -> None:
+        await self._connection.execute(_STATE, version_id, status, reason, now)
+
+    async def finish(
+        self, version_id: UUID, blob: Blob, *, now: datetime, traceparent: str | None
+    ) -> int:
+        """Point the version at the blob; its new sequence number."""
+        await self._connection.execute(_ADD_BLOB, blob.digest, blob.size_bytes, blob.chunks)
+        return int(
+            await self._connection.fetchval(_FINISH, version_id, blob.digest, now, traceparent)
+        )
+
+    async def blob(self, org_id: UUID, digest: str) -> Blob | None:
+        """Only where a version of the organisation has it."""
+        row = await self._connection.fetchrow(_BLOB, org_id, digest)
+        return Blob(**dict(row)) if row else None
+
+    async def fail_interrupted(self, reason: str, now: datetime) -> int:
+        return len(await self._connection.fetch(_INTERRUPTED, reason, now))
+
+    async def image_status(self, version_id: UUID, status: str) -> None:
+        await self._connection.execute(_IMAGE, version_id, status)
+
+
+def _version(row: Any) -> Version:
+    values = {name: row[name] for name in _COLUMNS}
+    values["labels"] = tuple(sorted(json.loads(row["labels"]).items()))
+    return Version(**values)
+
+
+def _repository(row: Any, kind: str) -> Repository:
+    return Repository(
+        row["r_id"], row["org_id"], kind, row["r_name"], row["r_description"], row["r_created_at"]
+    )

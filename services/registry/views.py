@@ -1,0 +1,62 @@
+"""What BentoML's clients see of repositories and versions. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from services.registry.domain import Kind, Repository, Version, normalised
+
+
+def moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def repository_view(repository: Repository, latest: Version | None = None) -> dict[str, Any]:
+    created = moment(repository.created_at)
+    return {
+        "uid": str(repository.id),
+        "created_at": created,
+        "updated_at": created,
+        "deleted_at": None,
+        "name": repository.name,
+        "resource_type": f"{repository.kind}_repository",
+        "labels": [],
+        "description": repository.description,
+        f"latest_{repository.kind}": version_view(latest, repository.kind) if latest else None,
+    }
+
+
+def version_view(version: Version, kind: str) -> dict[str, Any]:
+    """``name`` equals ``version``: the client builds tags from the repository's name."""
+    manifest = version.described
+    return {
+        "uid": str(version.id),
+        "created_at": moment(version.created_at),
+        "updated_at": moment(version.updated_at),
+        "deleted_at": None,
+        "name": version.version,
+        "resource_type": kind,
+        "labels": [{"key": key, "value": value} for key, value in version.labels],
+        "description": version.description,
+        "version": version.version,
+        "manifest": normalised(manifest) if kind == Kind.BENTO else manifest,
+        "image_build_status": version.image_status,
+        "upload_status": version.upload_status,
+        "upload_started_at": moment(version.upload_started_at),
+        "upload_finished_at": moment(version.upload_finished_at),
+        "upload_finished_reason": version.upload_reason,
+        "presigned_upload_url": "",
+        "presigned_download_url": "",
+        "transmission_strategy": "proxy",
+        "upload_id": "",
+        "build_at": moment(version.build_at),
+    }
+
+
+def full_view(repository: Repository, version: Version) -> dict[str, Any]:
+    """A version that carries its repository, as lists and deployments show it."""
+    shown = version_view(version, repository.kind)
+    return {**shown, "repository": repository_view(repository)}
+
+
+def page(items: list[dict[str, Any]], *, start: int, total: int) -> dict[str, Any]:
+    return {"start": start, "count": len(items), "total": total, "items": items}

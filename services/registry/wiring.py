@@ -1,0 +1,90 @@
+"""The composition root: which object knows which."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from libs.chassis.auth import Verifier, service_authenticator
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.bus import Bus, Subscription, connect
+from libs.chassis.deadletters import DeadLetters
+from libs.chassis.http import Readiness, build_app
+from libs.chassis.inbox import Inbox
+from libs.chassis.lifecycle import Wake
+from libs.chassis.outbox import Outbox, Relay
+from libs.chassis.postgres import Connection, Database, Pool, create_pool
+from libs.contracts.bus import consumers_of
+from services.registry.consumers import ImageConsumer
+from services.registry.http import routes
+from services.registry.service import Registry, Tx
+from services.registry.settings import Settings
+from services.registry.store import RegistryStore
+
+SERVICE = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    app: web.Application
+    background: dict[str, Callable[[], Awaitable[None]]]
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Parts]:
+    """Everything open for as long as the context is entered."""
+    dsn = settings.postgres.dsn.get_secret_value()
+    async with (
+        create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
+        await connect(settings.bus.url.get_secret_value(), SERVICE) as bus,
+    ):
+        wake = Wake()
+        registry = Registry(Database(pool, bind, committed=wake.set))
+        blobs = FileBlobs(settings.blobs.root)
+        blobs.sweep()
+        await registry.fail_interrupted()
+        yield Parts(
+            app=build_app(
+                routes(registry, blobs),
+                service=SERVICE,
+                authenticate=service_authenticator(
+                    Verifier(SERVICE, settings.identity.public_keys_file)
+                ),
+                ready=partial(readiness, pool, bus),
+                client_max_size=16 * 2**20,
+            ),
+            background={
+                **_subscriptions(pool, bus, registry),
+                "relay": Relay(pool, bus, service=SERVICE, wake=wake).run,
+                "bus-watch": bus.watch,
+            },
+        )
+
+
+def bind(connection: Connection) -> Tx:
+    return Tx(
+        store=RegistryStore(connection),
+        outbox=Outbox(connection, service=SERVICE),
+        inbox=Inbox(connection),
+    )
+
+
+def _subscriptions(
+    pool: Pool, bus: Bus, registry: Registry
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    letters = DeadLetters(pool)
+    return {
+        spec.durable: Subscription(
+            bus, spec, ImageConsumer(registry, consumer=spec.durable), letters
+        ).run
+        for spec in consumers_of(SERVICE)
+    }
+
+
+async def readiness(pool: Pool, bus: Bus) -> Readiness:
+    """Ready when a query and a message get through."""
+    await pool.fetchval("SELECT 1")
+    await bus.round_trip()
+    return Readiness()
