@@ -1,0 +1,1 @@
+"""The `yokocho` command: one machine's platform, supervised, and what a person asks of it."""

@@ -1,0 +1,38 @@
+"""``yokocho``, also as ``python -m cli``: every command, and how its failures are said."""
+
+import json
+import sys
+from typing import Final
+
+import typer
+
+from cli.commands import lifecycle
+from cli.errors import CommandError
+
+app: Final = typer.Typer(
+    name="yokocho",
+    help="From `bentoml push` to a running endpoint, on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(lifecycle.up)
+app.command()(lifecycle.down)
+app.command()(lifecycle.status)
+
+
+def main() -> None:
+    """Expected trouble is said in words with its cure; anything else is a traceback."""
+    try:
+        app()
+    except CommandError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": error.trouble, "cure": error.cure}))
+        print(f"yokocho: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

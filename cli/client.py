@@ -1,0 +1,107 @@
+"""The platform's API, asked with the home's own token over plain HTTP."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from typing import Any, Final
+
+from cli.errors import CommandError
+from cli.home import Home
+from cli.ports import LOOPBACK
+
+_SECONDS: Final = 30
+_QUIET_SECONDS: Final = 3600
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The platform is on this machine: a proxy of the environment is not for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One platform, by its port on loopback."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, home: Home) -> "Api":
+        identity = home.identity()
+        host = identity.host if ":" not in identity.host else f"[{identity.host}]"
+        reachable = LOOPBACK if identity.host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared
+        return cls(f"http://{reachable}:{identity.port}", home.token())
+
+    def get(self, path: str, params: Mapping[str, str | None] | None = None) -> Any:
+        with self._asked("GET", path, params=params) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: object = None) -> Any:
+        with self._asked("POST", path, body=body) as answer:
+            raw = answer.read()
+            return json.loads(raw) if raw else {}
+
+    def lines(
+        self,
+        path: str,
+        params: Mapping[str, str | None] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[str]:
+        """A text stream, line by line, for as long as the platform sends."""
+        with self._asked("GET", path, params=params, headers=headers or {}) as answer:
+            for line in answer:
+                yield line.decode(errors="replace").rstrip("\r\n")
+
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | None] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[HTTPResponse]:
+        """``headers`` say that the answer is a stream, which may be silent for long."""
+        request = urllib.request.Request(  # noqa: S310 - an address of our own
+            f"{self.url}{path}{_query(params or {})}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+                **(headers or {}),
+            },
+        )
+        timeout = _SECONDS if headers is None else _QUIET_SECONDS
+        try:
+            with _DIRECT.open(request, timeout=timeout) as answer:
+                yield answer
+        except urllib.error.HTTPError as error:
+            with error:
+                raise CommandError(*_problem(error)) from error
+        except (OSError, HTTPException) as error:
+            raise CommandError(
+                f"the platform at {self.url} does not answer: {error}",
+                "`yokocho status` says whether it runs, `yokocho up` starts it",
+            ) from error
+
+
+def _query(params: Mapping[str, str | None]) -> str:
+    given = {name: value for name, value in params.items() if value is not None}
+    return f"?{urllib.parse.urlencode(given)}" if given else ""
+
+
+def _problem(error: urllib.error.HTTPError) -> tuple[str, str]:
+    """What the platform says is wrong, in its own words."""
+    raw = error.read().decode(errors="replace")
+    try:
+        told = json.loads(raw)
+        said = told.get("detail") or told.get("title") or raw
+    except (ValueError, AttributeError):
+        said = raw or error.reason
+    cure = "`yokocho logs gateway` has more" if error.code >= 500 else ""  # noqa: PLR2004
+    return f"{said} (HTTP {error.code})", cure

@@ -1,0 +1,1 @@
+"""The commands of `yokocho`, one module per topic; no decisions here, only words."""
