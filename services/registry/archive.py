@@ -35,7 +35,7 @@ class ArchiveWalk:
         """Raises ``ArchiveRefusedError`` at the first entry that cannot be accepted."""
         view = memoryview(chunk)
         while view and not self._ended:
-            if self._skip:
+            if self._skip and not self._keep:
                 jump = min(self._skip, len(view))
                 self._skip -= jump
                 view = view[jump:]
