@@ -1,0 +1,1 @@
+"""builder: what a deployment asks for, made into an immutable directory that can be started."""

@@ -1,0 +1,19 @@
+"""Events the builder listens to, each turned into one use case."""
+
+from typing import Any
+
+from libs.contracts.deployer import DeploymentRequested
+from libs.contracts.event import Envelope
+from services.builder.service import Builds
+
+
+class RequestsConsumer:
+    """A revision needs an image."""
+
+    def __init__(self, builds: Builds, *, consumer: str) -> None:
+        self._builds = builds
+        self._consumer = consumer
+
+    async def __call__(self, envelope: Envelope[Any], raw: bytes) -> None:  # noqa: ARG002  # bytes are for logs
+        if isinstance(envelope.data, DeploymentRequested):
+            await self._builds.request(envelope, consumer=self._consumer)

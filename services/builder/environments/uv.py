@@ -1,0 +1,116 @@
+"""uv and the interpreters it finds, run with an environment that is listed here."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from services.builder.domain import Interpreter
+from services.builder.errors import BuildFailedError
+
+_NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
+_MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
+_PREFIXES: Final = ("SSL_", "UV_", "PIP_")
+_ASK: Final = (
+    "import json,platform,sysconfig;"
+    "print(json.dumps([platform.python_version(), sysconfig.get_platform()]))"
+)
+
+
+def allowed(given: Mapping[str, str]) -> dict[str, str]:
+    """What a tool may know of the environment of this service."""
+    kept = {
+        name: value
+        for name, value in given.items()
+        if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
+    }
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never", "PYTHONDONTWRITEBYTECODE": ""}
+
+
+class Uv:
+    def __init__(self, *, index_url: str | None = None) -> None:
+        beside = Path(sys.executable).with_name("uv")
+        self._uv = str(beside) if beside.exists() else shutil.which("uv") or "uv"
+        self._index = ("--default-index", index_url) if index_url else ()
+
+    async def interpreter(self, version: str, log: Path) -> Interpreter:
+        own = Path(sys.base_prefix) / "bin" / f"python{version}"
+        path = str(own)
+        if not own.exists():
+            find = (self._uv, "python", "find", "--no-project", "--system", version)
+            code, out, _ = await run(find, log)
+            if code:
+                _, listed, _ = await run((self._uv, "python", "list", "--only-installed"), log)
+                raise BuildFailedError(
+                    "python-version-absent",
+                    f"Python {version} is not installed; these are:\n{listed}",
+                )
+            path = out.strip()
+        code, out, error = await run((path, "-I", "-c", _ASK), log)
+        if code:
+            raise BuildFailedError("python-version-absent", error)
+        exact, platform = json.loads(out)
+        return Interpreter(path=path, version=exact, platform=platform)
+
+    async def compile(
+        self, requirements: str, python: Interpreter, work: Path, *, log: Path
+    ) -> str:
+        """The lock: every package with its version and hashes."""
+        asked, lock = work / "requirements.in", work / "requirements.lock"
+        asked.write_text(requirements)
+        argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
+        more = ("--python", python.path, "--no-header", "--no-annotate", "-q", *self._index)
+        code, _, error = await run((*argv, *more), log, cwd=work)
+        if code:
+            raise BuildFailedError("requirements-unresolvable", error)
+        return lock.read_text()
+
+    async def install(self, lock: str, python: Interpreter, folder: Path, *, log: Path) -> None:
+        """From scratch: what an interrupted build left there is not trusted."""
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        venv = (self._uv, "venv", "--relocatable", "--no-project", "--python", python.path)
+        code, _, error = await run((*venv, str(folder)), log)
+        if code:
+            raise BuildFailedError("environment-failed", error)
+        locked = folder / "requirements.lock"
+        locked.write_text(lock)
+        inside = str(folder / "bin" / "python")
+        sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
+        code, _, error = await run((*sync, "--python", inside, *self._index), log)
+        if code:
+            raise BuildFailedError("requirements-not-installable", error)
+        # Files that do not compile are a package's templates: whoever imports them hears it.
+        compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
+        await run((inside, *compiled), log)
+
+
+async def run(argv: tuple[str, ...], log: Path, *, cwd: Path | None = None) -> tuple[int, str, str]:
+    """Exit code, output and complaints, which go to the log as well. Cancelled, it kills."""
+    with log.open("a") as out:
+        out.write(f"$ {' '.join(argv)}\n")
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=allowed(os.environ),
+        cwd=cwd or log.parent,
+        start_new_session=True,
+    )
+    try:
+        told, complained = await process.communicate()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    output, error = told.decode(errors="replace"), complained.decode(errors="replace")
+    with log.open("a") as out:
+        out.write(output + error)
+    return process.returncode or 0, output, error

@@ -1,0 +1,42 @@
+"""What the builder can refuse, and how a build can end without an image."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from libs.chassis.errors import Kind, ServiceError
+
+
+class BuildNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "build-not-found"
+    title: ClassVar[str] = "There is no such build"
+
+    def __init__(self, build: str) -> None:
+        super().__init__(f"the organisation has no build {build[:64]!r}")
+
+
+class ImageGoneError(ServiceError):
+    kind: ClassVar[Kind] = Kind.GONE
+    code: ClassVar[str] = "image-gone"
+    title: ClassVar[str] = "The image is not there any more"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"image {digest} is not there", image_digest=digest)
+
+
+class HoldInvalidError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "hold-invalid"
+    title: ClassVar[str] = "The path of a hold names no revision"
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"{revision[:64]!r} is no revision id: {UUID(int=0)} is the form")
+
+
+class BuildFailedError(Exception):
+    """A build cannot succeed, however often it is tried."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason

@@ -1,0 +1,21 @@
+"""The builder's environment. Read once, in ``__main__``; passed from there by argument."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """``YOKOCHO_BUILDER_POSTGRES__DSN``, ``YOKOCHO_BUILDER_ROOT`` and so on."""
+
+    service: ClassVar[str] = "builder"
+    model_config = SettingsConfigDict(env_prefix="YOKOCHO_BUILDER_")
+
+    root: Path = Field(description="Folder for environments, images and logs of builds")
+    index_url: str | None = Field(
+        default=None, description="Package index to resolve from; without it, uv's own settings"
+    )

@@ -1,0 +1,100 @@
+"""The composition root: which object knows which."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import aiohttp
+from aiohttp import web
+
+from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.bus import Bus, Subscription, connect
+from libs.chassis.client import Peer, open_session
+from libs.chassis.deadletters import DeadLetters
+from libs.chassis.http import Readiness, build_app
+from libs.chassis.lease import Lease
+from libs.chassis.lifecycle import Wake
+from libs.chassis.outbox import Relay
+from libs.chassis.partitions import keep_partitions
+from libs.chassis.postgres import Database, Pool, create_pool
+from libs.contracts.bus import consumers_of
+from services.builder.consumers import RequestsConsumer
+from services.builder.controller import Worker
+from services.builder.environments import Folders, Uv
+from services.builder.http import BuilderApi
+from services.builder.service import SERVICE, Builds, Images, Tx
+from services.builder.settings import Settings
+from services.builder.upstream import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    app: web.Application
+    background: Mapping[str, Callable[[], Awaitable[None]]]
+
+
+@asynccontextmanager
+async def assemble(settings: Settings) -> AsyncIterator[Parts]:
+    """Everything open for as long as the context is entered."""
+    dsn = settings.postgres.dsn.get_secret_value()
+    async with (
+        create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
+        await connect(settings.bus.url.get_secret_value(), SERVICE) as bus,
+        open_session() as session,
+    ):
+        yield _parts(settings, pool, bus, session=session)
+
+
+def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
+    relay, wake = Wake(), Wake()
+    database = Database(pool, Tx.bind, committed=relay.set)
+    folders = Folders(settings.root.resolve())
+    builds = Builds(database, woken=wake.set)
+    registry = Peer(
+        session,
+        service=SERVICE,
+        peer="registry",
+        base_url=settings.peers["registry"],
+        signer=Signer(SERVICE, settings.identity.key_file),
+    )
+    worker = Worker(
+        builds,
+        Registry(registry),
+        folders=folders,
+        uv=Uv(index_url=settings.index_url),
+        wake=wake,
+    )
+    verifier = Verifier(SERVICE, settings.identity.public_keys_file)
+    letters = DeadLetters(pool)
+    return Parts(
+        app=build_app(
+            BuilderApi(builds, Images(database, folders), folders).routes(),
+            service=SERVICE,
+            authenticate=service_authenticator(verifier),
+            ready=partial(_readiness, pool, bus),
+        ),
+        background={
+            **{
+                spec.durable: Subscription(
+                    bus, spec, RequestsConsumer(builds, consumer=spec.durable), letters
+                ).run
+                for spec in consumers_of(SERVICE)
+            },
+            "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
+            "partitions": partial(keep_partitions, pool),
+            "bus-watch": bus.watch,
+            "worker": partial(
+                worker.lead, Lease(pool, "worker", f"{socket.gethostname()}:{os.getpid()}")
+            ),
+        },
+    )
+
+
+async def _readiness(pool: Pool, bus: Bus) -> Readiness:
+    """Ready when a query and a message get through."""
+    await pool.fetchval("SELECT 1")
+    await bus.round_trip()
+    return Readiness()

@@ -1,0 +1,98 @@
+"""Requests become builds once; a build ends once; images are held and pruned."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from libs.chassis.context import Cause, bound
+from libs.chassis.postgres import Database, Pool
+from libs.contracts.deployer import DeploymentRequested, PinnedModel
+from libs.contracts.event import Envelope
+from services.builder.consumers import RequestsConsumer
+from services.builder.domain import Image, Model, Order
+from services.builder.environments import Folders
+from services.builder.errors import ImageGoneError
+from services.builder.service import Builds, Images, Tx
+
+ORG = UUID(int=1)
+CAUSE = Cause(actor="service:builder", org_id=ORG, correlation_id="c1")
+ENVIRONMENT, IMAGE, OTHER = ("sha256:" + each * 64 for each in "abc")
+
+
+def requested() -> Envelope[DeploymentRequested]:
+    event = DeploymentRequested(
+        deployment_id=uuid7(),
+        namespace="default",
+        deployment="fox",
+        revision_id=uuid7(),
+        revision=1,
+        target="local",
+        bento_id=uuid7(),
+        bento_repository="fox",
+        bento_version="v1",
+        bento_digest="sha256:" + "0" * 64,
+        models=(PinnedModel(repository="m", version="1", digest="sha256:" + "1" * 64),),
+    )
+    return Envelope(
+        id=uuid7(),
+        source="/yokocho/deployer",
+        type=event.event_type(),
+        subject="evt",
+        time=datetime.now(UTC),
+        orgid=ORG,
+        actor="user:1",
+        entityid=event.deployment_id,
+        entityseq=1,
+        correlationid="c1",
+        data=event,
+    )
+
+
+async def test_a_request_is_built_once_and_its_image_stays_while_held(
+    pool: Pool, tmp_path: Path
+) -> None:
+    database, woken = Database(pool, Tx.bind), list[None]()
+    builds = Builds(database, woken=lambda: woken.append(None))
+    consumer = RequestsConsumer(builds, consumer="builder-requests-v1")
+    envelope = requested()
+    with bound(CAUSE):
+        for _ in range(2):
+            await consumer(envelope, b"")
+        assert len(woken) == 1
+        order = await builds.start()
+        assert order is not None
+        assert order == await builds.start()  # its worker died
+        assert order.models == (Model("m", "1", "sha256:" + "1" * 64),)
+        await builds.claim(order, environment=ENVIRONMENT, image=IMAGE)
+        for _ in range(2):
+            await builds.built(order, Image(IMAGE, "file:///x", reused=False), 1.5)
+    assert await builds.start() is None
+    said = await pool.fetch("SELECT type, entity_seq FROM outbox ORDER BY id")
+    assert [tuple(each) for each in said] == [
+        ("dev.yokocho.image.requested.v1", 1),
+        ("dev.yokocho.image.built.v1", 2),
+    ]
+    assert (await builds.one(ORG, order.id)).status == "built"
+
+    await keep_and_prune(pool, Folders(tmp_path), order)
+
+
+async def keep_and_prune(pool: Pool, folders: Folders, order: Order) -> None:
+    images = Images(Database(pool, Tx.bind), folders)
+    for each in (ENVIRONMENT, OTHER):
+        folders.environment(each).mkdir()
+        folders.complete(each)
+    bento = folders.work(order.id)
+    folders.assemble(IMAGE, ENVIRONMENT, bento, models={})
+    await images.hold(ORG, order.revision_id, IMAGE)
+    with pytest.raises(ImageGoneError):
+        await images.hold(UUID(int=2), order.revision_id, IMAGE)
+    await pool.execute("UPDATE build SET ended_at = now() - interval '2 hours'")
+    assert await images.prune() == [f"environments/{'c' * 64}"]
+    await images.release(ORG, order.revision_id)
+    assert len(await images.prune()) == 2
+    with pytest.raises(ImageGoneError):
+        await images.hold(ORG, order.revision_id, IMAGE)

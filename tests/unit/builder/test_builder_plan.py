@@ -1,0 +1,62 @@
+"""What a manifest asks for, and which digests name the result."""
+
+from typing import Any
+
+import pytest
+
+from services.builder import plan
+from services.builder.domain import Interpreter, Model
+from services.builder.errors import BuildFailedError
+
+PYTHON = Interpreter("/bin/python", "3.11.7", "linux-x86_64")
+A, B = Model("a", "1", "sha256:" + "a" * 64), Model("b", "1", "sha256:" + "b" * 64)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        ({"image": {"commands": ["apt-get install -y ffmpeg"]}}, "image-needs-commands"),
+        ({"image": {"base_image": "nvidia/cuda:12"}}, "image-needs-base"),
+        ({"docker": {"base_image": "debian"}}, "image-needs-base"),
+        ({"docker": {"system_packages": ["git"]}}, "image-needs-commands"),
+        ({"docker": {"setup_script": "./x.sh"}}, "image-needs-commands"),
+        ({"conda": {"dependencies": ["numpy"]}}, "image-needs-commands"),
+    ],
+)
+def test_what_only_a_container_could_do_is_refused(manifest: dict[str, Any], code: str) -> None:
+    with pytest.raises(BuildFailedError) as refused:
+        plan.dropped_commands(manifest)
+    assert refused.value.code == code
+
+
+def test_the_command_of_every_client_is_left_out() -> None:
+    commands = [plan.DEFAULT_COMMAND, plan.DEFAULT_COMMAND.replace("&&", " && ")]
+    manifest = {"image": {"base_image": "python:3.11-slim", "commands": commands}}
+    assert len(plan.dropped_commands(manifest)) == len(commands)
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "resolved"),
+    [
+        ("1.4.19", "--index-url x\nnumpy\n", "numpy\nbentoml==1.4.19\n"),
+        ("1.3.22", "bentoml==1.3.22\n", "bentoml==1.3.22\nsetuptools<81\n"),
+        ("1.3.22", "BentoML[io]\nsetuptools==70\n", "BentoML[io]\nsetuptools==70\n"),
+        ("1.4.0+dirty", "# none\n", ""),
+    ],
+)
+def test_requirements(version: str, text: str, resolved: str) -> None:
+    assert plan.requirements_of({"bentoml_version": version}, text) == resolved
+
+
+@pytest.mark.parametrize(("asked", "found"), [("3.11", "3.11"), ("3.12.4", "3.12"), ("", "3.10")])
+def test_python(asked: str, found: str) -> None:
+    assert plan.python_of({"image": {"python_version": asked}}, fallback="3.10") == found
+
+
+def test_digests_depend_on_what_is_inside_and_on_nothing_else() -> None:
+    environment = plan.environment_digest("a==1\n", PYTHON)
+    assert environment == plan.environment_digest("# made by\na==1\n", PYTHON)
+    assert environment != plan.environment_digest("a==2\n", PYTHON)
+    image = plan.image_digest(environment, "sha256:x", [A, B])
+    assert image == plan.image_digest(environment, "sha256:x", [B, A])
+    assert image != plan.image_digest(environment, "sha256:x", [A])
