@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import lifecycle
+from cli.commands import demo, lifecycle, platform
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -19,6 +19,12 @@ app: Final = typer.Typer(
 app.command()(lifecycle.up)
 app.command()(lifecycle.down)
 app.command()(lifecycle.status)
+app.command()(platform.login)
+app.command()(platform.deployments)
+app.command()(platform.events)
+app.command()(platform.logs)
+app.command()(platform.builds)
+app.command()(demo.demo)
 
 
 def main() -> None:
