@@ -18,12 +18,12 @@ DEFAULT_COMMAND: Final = (
 )
 """What every client adds: tools for images, of which a machine that builds has its own."""
 
-_SLIM: Final = re.compile(r"(?:docker\.io/)?(?:library/)?python:3\.\d+-slim")
+_SLIM: Final = re.compile(r"(?:docker\.io/)?(?:library/)?python:3\.\d+(?:\.\d+)?-slim")
 _PYTHON: Final = re.compile(r"(3\.\d+)(?:\.\d+)?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _RELEASE: Final = re.compile(r"(\d+)\.(\d+)\.\d+(?:(?:a|b|rc)\d+)?")
 _INSTRUCTIONS: Final = {
-    "docker": ("system_packages", "setup_script", "dockerfile_template", "cuda_version"),
+    "docker": ("system_packages", "setup_script", "dockerfile_template", "cuda_version", "env"),
     "image": ("scripts", "dockerfile_template"),
     "conda": ("environment_yml", "channels", "dependencies", "pip"),
 }

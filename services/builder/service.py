@@ -93,15 +93,16 @@ class Builds:
             await tx.say(said, org_id=order.org_id)
 
     async def failed(self, order: Order, code: str, reason: str) -> None:
+        words = cut(reason.replace("\0", ""))  # which a tool may print, and no table takes
         async with self._database.transaction() as tx:
-            if not await tx.builds.failed(order.id, code, cut(reason)):
+            if not await tx.builds.failed(order.id, code, words):
                 return
             said = ImageFailed(
                 build_id=order.id,
                 bento_id=order.bento_id,
                 bento_digest=order.bento_digest,
                 code=code,
-                reason=cut(reason),
+                reason=words,
                 revision_id=order.revision_id,
             )
             await tx.say(said, org_id=order.org_id)

@@ -53,16 +53,9 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     database = Database(pool, Tx.bind, committed=relay.set)
     folders = Folders(settings.root.resolve())
     builds = Builds(database, woken=wake.set)
-    registry = Peer(
-        session,
-        service=SERVICE,
-        peer="registry",
-        base_url=settings.peers["registry"],
-        signer=Signer(SERVICE, settings.identity.key_file),
-    )
     worker = Worker(
         builds,
-        Registry(registry),
+        _registry(settings, session),
         folders=folders,
         uv=Uv(index_url=settings.index_url),
         wake=wake,
@@ -91,6 +84,17 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
             ),
         },
     )
+
+
+def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
+    peer = Peer(
+        session,
+        service=SERVICE,
+        peer="registry",
+        base_url=settings.peers["registry"],
+        signer=Signer(SERVICE, settings.identity.key_file),
+    )
+    return Registry(peer)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

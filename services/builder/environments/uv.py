@@ -30,7 +30,7 @@ def allowed(given: Mapping[str, str]) -> dict[str, str]:
         for name, value in given.items()
         if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
     }
-    return {**kept, "UV_PYTHON_DOWNLOADS": "never", "PYTHONDONTWRITEBYTECODE": ""}
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 class Uv:
