@@ -1,0 +1,1 @@
+"""Both public edges: the API's front door and the endpoints."""

@@ -1,0 +1,120 @@
+"""The API listener: whoever holds a token asks, the service that knows answers."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
+from yarl import URL
+
+from libs.chassis import telemetry
+from libs.chassis.auth import Signer
+from libs.chassis.http import Route, principal
+from libs.chassis.lifecycle import sleep_or_stop
+from libs.chassis.problems import REQUEST_ID
+from services.gateway.errors import PeerUnavailableError
+from services.gateway.routing.forwarding import FORWARDS
+from services.gateway.routing.headers import ORGANISATION, crossing, forwarded_by, returning
+from services.gateway.routing.target import require_canonical
+from services.gateway.upstream import (
+    Body,
+    BrokenOffError,
+    NotSentError,
+    SilentError,
+    open_exchange,
+    relay,
+)
+
+_SILENCE: Final = timedelta(seconds=300)
+_PAUSE: Final = timedelta(milliseconds=100)
+PATIENCE: Final = timedelta(seconds=2)
+"""How long a service that refuses connections is waited for: it may be restarting."""
+
+
+class ForwardApi:
+    """Passes API calls on with a signed identity in place of the caller's credentials."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        signer: Signer,
+        peers: Mapping[str, str],
+        *,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        self._session = session
+        self._signer = signer
+        self._peers = peers
+        self._attempts = 1 + round(patience / _PAUSE)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(each.method, each.path, self._handler(each.service), action=each.action)
+            for each in FORWARDS
+        ]
+
+    def _handler(self, service: str) -> Handler:
+        return partial(self._forward, service)
+
+    async def _forward(self, service: str, request: web.Request) -> web.StreamResponse:
+        require_canonical(request.rel_url.raw_path)
+        base = self._peers.get(service)
+        if base is None:
+            raise PeerUnavailableError(service, "is not part of this platform")
+        url = URL(f"{base.rstrip('/')}{request.rel_url.raw_path_qs}", encoded=True)
+        try:
+            response = await self._open(service, request, url)
+        except NotSentError as error:
+            raise PeerUnavailableError(service, "does not accept connections") from error
+        except BrokenOffError as error:
+            raise PeerUnavailableError(service, "broke off before it answered") from error
+        except SilentError as error:
+            raise PeerUnavailableError(service, "did not answer in time") from error
+        async with response:
+            return await relay(request, response, returning(response.headers))
+
+    async def _open(self, service: str, request: web.Request, url: URL) -> aiohttp.ClientResponse:
+        body = Body(request)
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return await open_exchange(
+                    self._session,
+                    request.method,
+                    url,
+                    headers=self._headers(service, request),
+                    body=body,
+                    silence=None if _is_followed(request) else _SILENCE,
+                )
+            except NotSentError:
+                if attempt == self._attempts or await sleep_or_stop(_PAUSE):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _headers(self, service: str, request: web.Request) -> CIMultiDict[str]:
+        caller = principal(request)
+        headers = crossing(request.headers)
+        for name in (ORGANISATION, "Cookie", "traceparent"):
+            headers.popall(name, None)
+        headers.update(forwarded_by(request))
+        headers["X-Request-Id"] = request[REQUEST_ID]
+        parent = telemetry.traceparent()
+        if parent is not None:
+            headers["traceparent"] = parent
+        token = self._signer.token(
+            caller.actor,
+            audience=service,
+            org_id=caller.org_id,
+            org=caller.org,
+            person=caller.person,
+        )
+        headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+
+def _is_followed(request: web.Request) -> bool:
+    """Silence is no sign of trouble where the caller waits for whatever comes next."""
+    return "follow" in request.query or "text/event-stream" in request.headers.get("Accept", "")

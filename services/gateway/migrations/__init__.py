@@ -1,0 +1,1 @@
+"""The gateway's schema: numbered SQL files, applied by ``libs.chassis.migrate``."""

@@ -1,0 +1,48 @@
+"""Which service answers which path of the public API, and what asking it is called."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_VERBS: Final = {
+    "GET": "read",
+    "HEAD": "read",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "update",
+    "DELETE": "delete",
+}
+SERVICES: Final = ("registry", "builder", "deployer", "events")
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One method on one path pattern (aiohttp's), the action it is, and who carries it out.
+
+    The service checks again, more finely: this is the outer door.
+    """
+
+    method: str
+    path: str
+    service: str
+    action: str
+
+
+def _tree(prefix: str, service: str, noun: str) -> Iterator[Forward]:
+    """Every method on ``prefix`` itself and on everything below it."""
+    for method, verb in _VERBS.items():
+        yield Forward(method, f"{prefix}{{below:(/.*)?}}", service, f"{noun}.{verb}")
+
+
+FORWARDS: Final = (
+    Forward("POST", "/api/v2/deployments/{name}/terminate", "deployer", "deployment.terminate"),
+    *_tree("/api/v1/bento_repositories", "registry", "bento"),
+    *_tree("/api/v1/bentos", "registry", "bento"),
+    *_tree("/api/v1/model_repositories", "registry", "model"),
+    *_tree("/api/v1/models", "registry", "model"),
+    *_tree("/api/v2/deployments", "deployer", "deployment"),
+    *_tree("/api/v1/instance_types", "deployer", "instance_type"),
+    *_tree("/api/deployments", "deployer", "deployment"),
+    *_tree("/api/builds", "builder", "build"),
+    *_tree("/api/events", "events", "event"),
+)

@@ -1,0 +1,1 @@
+"""The gateway's use cases: first start, tokens, the route table."""

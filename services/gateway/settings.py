@@ -1,0 +1,66 @@
+"""The gateway's environment. Read once, in ``__main__``; passed from there by argument."""
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import AnyHttpUrl, Field
+from pydantic_settings import SettingsConfigDict
+
+from libs.chassis.settings import HttpSettings, ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """``YOKOCHO_GATEWAY_POSTGRES__DSN``, ``YOKOCHO_GATEWAY_API_FD`` and so on."""
+
+    service: ClassVar[str] = "gateway"
+    model_config = SettingsConfigDict(env_prefix="YOKOCHO_GATEWAY_")
+
+    http: HttpSettings = HttpSettings(port=7777)
+    api_fd: int | None = Field(
+        default=None, ge=3, description="Inherited listening socket of the API; overrides `http`"
+    )
+    endpoints_port: int = Field(
+        default=7778, ge=0, le=65535, description="Port of the endpoints, on the host of `http`"
+    )
+    endpoints_fd: int | None = Field(
+        default=None,
+        ge=3,
+        description="Inherited listening socket of the endpoints; overrides `endpoints_port`",
+    )
+    public_url: AnyHttpUrl | None = Field(
+        default=None,
+        description="Origin of the endpoints as callers see it, which models are told in "
+        "`X-Forwarded-Host` and `-Proto`; default: what each request says",
+    )
+    bootstrap_token_file: Path | None = Field(
+        default=None,
+        description="File with the first administrator's token, readable by its owner only; "
+        "a token that it holds and the database does not is added at start",
+    )
+    replica: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=128,
+        description="Name under which this data plane reports the routes it serves; its next "
+        "process takes it over",
+    )
+    known_token_minutes: float = Field(
+        default=15.0,
+        ge=0,
+        description="How long a token that was valid stands while the database is away",
+    )
+    endpoint_silence_seconds: float = Field(
+        default=600.0, gt=0, description="How long a model may send nothing before a 504"
+    )
+    websocket_message_bytes: int = Field(
+        default=16 * 2**20, gt=0, description="Largest WebSocket message in either direction"
+    )
+    websocket_ping_seconds: float = Field(
+        default=20.0, gt=0, description="How often both ends of a WebSocket are pinged"
+    )
+
+    @property
+    def known_tokens_for(self) -> timedelta:
+        return timedelta(minutes=self.known_token_minutes)
