@@ -41,7 +41,7 @@ check: $(stamp) ## style, types, layers
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check --quiet .
 	@$(bin)/mypy
-	@$(bin)/lint-imports --quiet
+	@out=$$($(bin)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
 
 format: $(stamp) ## put code into its shape
 	@$(bin)/ruff check --fix --quiet . || true

@@ -70,7 +70,8 @@ def test_the_sdk_lists_what_was_pushed(client: Client, echo: tuple[str, str]) ->
     listed = client.script(
         "import json, bentoml\n"
         "from bentoml.cloud import BentoCloudClient\n"
-        "print('LISTED', json.dumps([str(b.tag) for b in BentoCloudClient().bento.list()]))"
+        "found = BentoCloudClient().bento.list().items\n"
+        "print('LISTED', json.dumps([f'{b.repository.name}:{b.version}' for b in found]))"
     )
 
     tags = json.loads(listed.rpartition("LISTED")[2])
