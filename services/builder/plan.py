@@ -28,6 +28,7 @@ _INSTRUCTIONS: Final = {
     "conda": ("environment_yml", "channels", "dependencies", "pip"),
 }
 _INDEX: Final = ("--index-url", "-i ", "--extra-index-url", "--no-index")
+_SETUPTOOLS: Final = re.compile(r"setuptools\s*(==|$)", re.IGNORECASE)
 _BEFORE_OWN_SETUPTOOLS: Final = (1, 4)
 
 
@@ -82,8 +83,9 @@ def requirements_of(manifest: Mapping[str, Any], text: str) -> str:
     if "bentoml" not in names and release is not None:
         kept.append(f"bentoml=={release[0]}")
     old = release is not None and (int(release[1]), int(release[2])) < _BEFORE_OWN_SETUPTOOLS
-    if old and "setuptools" not in names:
-        kept.append("setuptools<81")  # these use pkg_resources and do not say so
+    if old:  # these use pkg_resources, which later setuptools lack, and pin the latest all the same
+        kept = [each for each in kept if not _SETUPTOOLS.match(each)]
+        kept.append("setuptools<81")
     return "".join(f"{each}\n" for each in kept)
 
 

@@ -135,9 +135,9 @@ def test_updating_under_load_fails_no_request(
 def test_a_client_of_1_3_pushes_and_deploys(platform: LocalPlatform, tmp_path: Path) -> None:
     old = Client(client_python("1.3"), tmp_path / "bentoml")
     old.login(platform.url, platform.token)
-    tag = old.build(
-        source(tmp_path / "old", ECHO.replace('name="echo"', 'name="elder"'), version="v1.3")
-    )
+    code = ECHO.replace('name="echo"', 'name="elder"')
+    described = "service: 'service:Echo'"  # 1.3 does not look for a service by itself
+    tag = old.build(source(tmp_path / "old", code, version="v1.3", bentofile=described))
 
     old.run("push", tag)
     old.run("deploy", tag, "--name", "elder", "--no-wait")
