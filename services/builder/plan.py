@@ -28,7 +28,8 @@ _INSTRUCTIONS: Final = {
     "conda": ("environment_yml", "channels", "dependencies", "pip"),
 }
 _INDEX: Final = ("--index-url", "-i ", "--extra-index-url", "--no-index")
-_SETUPTOOLS: Final = re.compile(r"setuptools\s*(==|$)", re.IGNORECASE)
+_SETUPTOOLS: Final = re.compile(r"setuptools\s*==\s*(\d+)", re.IGNORECASE)
+_WITHOUT_PKG_RESOURCES: Final = 81
 _BEFORE_OWN_SETUPTOOLS: Final = (1, 4)
 
 
@@ -74,19 +75,21 @@ def requirements_of(manifest: Mapping[str, Any], text: str) -> str:
     """What is resolved: the bento's own lines, whichever index its author used."""
     lines = [each.strip() for each in text.splitlines()]
     kept = [each for each in lines if each and not each.startswith(("#", *_INDEX))]
-    names = {
-        found[0].lower()
-        for each in kept
-        if (found := _NAME.match(each)) and not each.startswith("-")
-    }
+    names = {found[0].lower() for each in kept if (found := _NAME.match(each))}
     release = _RELEASE.fullmatch(str(manifest.get("bentoml_version") or ""))
     if "bentoml" not in names and release is not None:
         kept.append(f"bentoml=={release[0]}")
     old = release is not None and (int(release[1]), int(release[2])) < _BEFORE_OWN_SETUPTOOLS
     if old:  # these use pkg_resources, which later setuptools lack, and pin the latest all the same
-        kept = [each for each in kept if not _SETUPTOOLS.match(each)]
-        kept.append("setuptools<81")
+        kept = [each for each in kept if not _lacks_pkg_resources(each)]
+        if not any(each.lower().startswith("setuptools") for each in kept):
+            kept.append("setuptools<81")
     return "".join(f"{each}\n" for each in kept)
+
+
+def _lacks_pkg_resources(requirement: str) -> bool:
+    pinned = _SETUPTOOLS.match(requirement)
+    return pinned is not None and int(pinned[1]) >= _WITHOUT_PKG_RESOURCES
 
 
 def environment_digest(lock: str, interpreter: Interpreter) -> str:
