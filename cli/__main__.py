@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import demo, lifecycle, platform
+from cli.commands import demo, doctor, lifecycle, platform
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -25,6 +25,7 @@ app.command()(platform.events)
 app.command()(platform.logs)
 app.command()(platform.builds)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 
 
 def main() -> None:

@@ -1,0 +1,51 @@
+"""The commands a person types, against a running platform."""
+
+import json
+import stat
+from pathlib import Path
+
+import yaml
+
+from tests.support.platform import LocalPlatform
+
+
+def test_doctor_finds_nothing_wrong_with_a_running_platform(platform: LocalPlatform) -> None:
+    findings = json.loads(platform.yokocho("doctor", "--json").stdout)
+
+    assert {each["check"] for each in findings} >= {"python", "postgres", "disk"}
+    assert [each for each in findings if each["cure"]] == []
+
+
+def test_login_writes_the_clients_context_and_keeps_the_others(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    file = tmp_path / ".yatai.yaml"
+    other = {"name": "cloud", "endpoint": "https://x", "api_token": "t", "email": "e"}
+    file.write_text(yaml.safe_dump({"contexts": [other], "current_context_name": "cloud"}))
+    told = LocalPlatform(platform.home, platform.port, {"BENTOML_HOME": str(tmp_path)})
+
+    told.yokocho("login", "--context", "local")
+
+    written = yaml.safe_load(file.read_text())
+    assert [each["name"] for each in written["contexts"]] == ["cloud", "local"]
+    assert written["current_context_name"] == "local"
+    assert written["contexts"][1]["endpoint"] == platform.url
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_events_and_logs_are_shown(platform: LocalPlatform) -> None:
+    events = json.loads(platform.yokocho("events", "--json", "--type", "tenant.created").stdout)
+
+    assert [each["data"]["org"] for each in events] == ["default"]
+    assert "process.serving" in platform.yokocho("logs", "events", "--lines", "500").stdout
+
+
+def test_a_taken_port_is_said_plainly(platform: LocalPlatform, tmp_path: Path) -> None:
+    rival = LocalPlatform(tmp_path / "home", platform.port)
+
+    done = rival.yokocho("up", "--detach", "--port", str(platform.port), check=False)
+
+    assert done.returncode == 1
+    assert str(platform.port) in done.stderr
+    assert "Traceback" not in done.stderr
+    rival.down()
