@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,7 +147,7 @@ class Driver:
         """JSON of a 200; None for a 404 where ``missing`` allows it; else ``CommandError``."""
         try:
             status, answer = self._send(method, path, body)
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, HTTPException) as error:  # also answers cut in the middle
             raise CommandError(f"{method} {path}: {error!r}") from error
         if status == 404 and missing:
             return None
