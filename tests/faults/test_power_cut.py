@@ -65,7 +65,7 @@ def cut(image: Path, tmp_path: Path, files: BentoFiles, *, after: float) -> Ackn
     """Run the platform on ``image`` under load, cut the power, leave the copy ``after.img``."""
     done, stop = Acknowledged(), threading.Event()
     with loopfs.mounted(image, tmp_path / "disk") as disk, running(disk / "home") as platform:
-        driver = Driver(platform, platform.token)
+        driver = Driver(platform, platform.token, patience=2)  # nobody comes back here
         worker = threading.Thread(target=work, args=(driver, files, done, stop), daemon=True)
         worker.start()
         time.sleep(after)

@@ -76,10 +76,14 @@ def _without_description(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 @dataclass(slots=True)
 class Driver:
-    """Pushes and deploys over plain HTTP. ``repeated`` counts commands that had to be repeated."""
+    """Pushes and deploys over plain HTTP. ``repeated`` counts commands that had to be repeated.
+
+    ``patience`` is for how many seconds a command is repeated.
+    """
 
     platform: LocalPlatform
     token: str
+    patience: float = 60
     repeated: int = 0
     trouble: list[str] = field(default_factory=list)
 
@@ -129,8 +133,8 @@ class Driver:
             fresh = {**body, "name": name, "dev": False}
             self._request("POST", "/api/v2/deployments?cluster=", fresh)
 
-    def _until_done(self, command: Callable[[], None], *, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
+    def _until_done(self, command: Callable[[], None]) -> None:
+        deadline = time.monotonic() + self.patience
         while True:
             try:
                 return command()
