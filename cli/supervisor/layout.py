@@ -100,7 +100,6 @@ class Layout:
                     "HTTP__HOST": self.identity.host,
                     "ENDPOINTS_PORT": str(self.endpoints_port),
                     "BOOTSTRAP_TOKEN_FILE": str(self.home.token_file),
-                    "PUBLIC_URL": self.url,
                 }
             case _:
                 return {}

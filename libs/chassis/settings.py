@@ -124,6 +124,16 @@ class ServiceSettings(BaseSettings):
             raise SettingsError(str(error)) from None
 
 
+class ProducerSettings(ServiceSettings):
+    """A service that says events of its own."""
+
+    epoch: int = Field(
+        default=1,
+        ge=1,
+        description="Raised when the database is restored: `entityseq` of its events starts anew",
+    )
+
+
 def _unknown(settings: type[ServiceSettings], environment: Mapping[str, str]) -> Iterator[str]:
     """pydantic-settings ignores unknown top-level variables, so the names are compared here."""
     known = settings.variables()

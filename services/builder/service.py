@@ -30,12 +30,12 @@ class Tx:
     outbox: Outbox
 
     @classmethod
-    def bind(cls, connection: Connection) -> "Tx":
+    def bind(cls, connection: Connection, *, epoch: int = 1) -> "Tx":
         return cls(
             builds=BuildStore(connection),
             holds=HoldStore(connection),
             inbox=Inbox(connection),
-            outbox=Outbox(connection, service=SERVICE),
+            outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )
 
     async def say(self, event: Event, *, org_id: UUID) -> None:

@@ -6,10 +6,10 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from libs.chassis.settings import ServiceSettings
+from libs.chassis.settings import ProducerSettings
 
 
-class Settings(ServiceSettings):
+class Settings(ProducerSettings):
     """``YOKOCHO_BUILDER_POSTGRES__DSN``, ``YOKOCHO_BUILDER_ROOT`` and so on."""
 
     service: ClassVar[str] = "builder"

@@ -50,7 +50,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 
 def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
     relay, wake = Wake(), Wake()
-    database = Database(pool, Tx.bind, committed=relay.set)
+    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
     builds = Builds(database, woken=wake.set)
     worker = Worker(

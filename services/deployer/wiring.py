@@ -77,7 +77,7 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
         name: Peer(opened.session, service=SERVICE, peer=name, base_url=url, signer=signer)
         for name, url in settings.peers.items()
     }
-    database = Database(pool, Tx.bind, committed=relay.set)
+    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     rollouts = Rollouts(database, woken=wakes)
     target = _target(settings, opened.probes, wakes)
     controller = Controller(rollouts, target, Builder(peers["builder"]), drain=settings.drain)

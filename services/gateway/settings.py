@@ -5,13 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from libs.chassis.settings import HttpSettings, ServiceSettings
+from libs.chassis.settings import HttpSettings, ProducerSettings
 
 
-class Settings(ServiceSettings):
+class Settings(ProducerSettings):
     """``YOKOCHO_GATEWAY_POSTGRES__DSN``, ``YOKOCHO_GATEWAY_API_FD`` and so on."""
 
     service: ClassVar[str] = "gateway"
@@ -28,11 +28,6 @@ class Settings(ServiceSettings):
         default=None,
         ge=3,
         description="Inherited listening socket of the endpoints; overrides `endpoints_port`",
-    )
-    public_url: AnyHttpUrl | None = Field(
-        default=None,
-        description="Origin of the endpoints as callers see it, which models are told in "
-        "`X-Forwarded-Host` and `-Proto`; default: what each request says",
     )
     bootstrap_token_file: Path | None = Field(
         default=None,

@@ -24,6 +24,7 @@ from libs.chassis.http import Readiness, build_app
 from libs.chassis.lifecycle import Wake, inherited, listen
 from libs.chassis.listener import Listener
 from libs.chassis.outbox import Relay
+from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.gateway.consumers import RouteConsumer
@@ -97,6 +98,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     "bus": partial(_on_the_bus, settings, core),
                     "follow": follower.run,
                     "correct": corrector.run,
+                    "partitions": partial(keep_partitions, pool),
                     "tidy": partial(tidy, core.routes),
                 },
                 on_stop=follower.leave,
@@ -107,7 +109,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 
 def _core(settings: Settings, pool: Pool) -> _Core:
     committed = Wake()
-    database = Database(pool, Tx.bind, committed=committed.set)
+    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=committed.set)
     return _Core(
         pool=pool,
         database=database,

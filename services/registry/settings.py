@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from libs.chassis.settings import ServiceSettings, SettingsGroup
+from libs.chassis.settings import ProducerSettings, SettingsGroup
 
 
 class BlobSettings(SettingsGroup):
@@ -15,7 +15,7 @@ class BlobSettings(SettingsGroup):
     root: Path = Field(description="Folder of the blobs; on a file system with hard links")
 
 
-class Settings(ServiceSettings):
+class Settings(ProducerSettings):
     """``YOKOCHO_REGISTRY_POSTGRES__DSN``, ``YOKOCHO_REGISTRY_BLOBS__ROOT`` and so on."""
 
     service: ClassVar[str] = "registry"

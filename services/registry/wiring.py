@@ -15,6 +15,7 @@ from libs.chassis.http import Readiness, build_app
 from libs.chassis.inbox import Inbox
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Outbox, Relay
+from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
@@ -41,7 +42,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         await connect(settings.bus.url.get_secret_value(), SERVICE) as bus,
     ):
         wake = Wake()
-        registry = Registry(Database(pool, bind, committed=wake.set))
+        registry = Registry(Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set))
         blobs = FileBlobs(settings.blobs.root)
         blobs.sweep()
         await registry.fail_interrupted()
@@ -58,15 +59,16 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
             background={
                 **_subscriptions(pool, bus, registry),
                 "relay": Relay(pool, bus, service=SERVICE, wake=wake).run,
+                "partitions": partial(keep_partitions, pool),
                 "bus-watch": bus.watch,
             },
         )
 
 
-def bind(connection: Connection) -> Tx:
+def bind(connection: Connection, *, epoch: int = 1) -> Tx:
     return Tx(
         store=RegistryStore(connection),
-        outbox=Outbox(connection, service=SERVICE),
+        outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )
 

@@ -26,13 +26,13 @@ class Tx:
     outbox: Outbox
 
     @classmethod
-    def bind(cls, connection: Connection) -> "Tx":
+    def bind(cls, connection: Connection, *, epoch: int = 1) -> "Tx":
         return cls(
             deployments=DeploymentStore(connection),
             revisions=RevisionStore(connection),
             replicas=ReplicaStore(connection),
             inbox=Inbox(connection),
-            outbox=Outbox(connection, service=SERVICE),
+            outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )
 
     async def say(self, event: Event, *, org_id: UUID) -> None:

@@ -20,11 +20,11 @@ class Tx:
     outbox: Outbox
 
     @classmethod
-    def bind(cls, connection: Connection) -> Self:
+    def bind(cls, connection: Connection, *, epoch: int = 1) -> Self:
         return cls(
             identities=IdentityStore(connection),
             routes=RouteStore(connection),
             planes=PlaneStore(connection),
             inbox=Inbox(connection),
-            outbox=Outbox(connection, service=SERVICE),
+            outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )
