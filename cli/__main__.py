@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import demo, doctor, lifecycle, platform
+from cli.commands import demo, doctor, lifecycle, platform, safety
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -24,6 +24,8 @@ app.command()(platform.deployments)
 app.command()(platform.events)
 app.command()(platform.logs)
 app.command()(platform.builds)
+app.command()(safety.backup)
+app.command()(safety.restore)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 

@@ -34,6 +34,8 @@ class Identity:
     """Keys, roles and databases exist."""
     migrated: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of the migrations that ran, by phase."""
+    epoch: int = 1
+    """Raised by a restore, to a number that no earlier life can have reached: the time of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ ENDPOINTS_URL: Final = "YOKOCHO_ENDPOINTS_URL"
 _PREFIX: Final = "YOKOCHO_"
 _ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
+_SILENT: Final = ("events",)
+"""They record what happens, and say nothing themselves."""
+
 PEERS: Final[Mapping[str, tuple[str, ...]]] = {
     "registry": (),
     "builder": ("registry",),
@@ -76,6 +79,7 @@ class Layout:
             "BUS__URL": f"{bus}@{LOOPBACK}:{self.identity.ports['nats']}",
             "HTTP__PORT": str(self.identity.ports.get(service, self.port)),
             "IDENTITY__KEY_FILE": str(self.home.keys / f"{service}.pem"),
+            **({} if service in _SILENT else {"EPOCH": str(self.identity.epoch)}),
             "IDENTITY__PUBLIC_KEYS_FILE": str(self.home.keys / "public.json"),
             **{f"PEERS__{peer.upper()}": self.internal_url(peer) for peer in PEERS[service]},
             **self._own(service),

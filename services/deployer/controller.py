@@ -5,13 +5,12 @@ Level-triggered: it may be killed at any instant. Being woken only makes it look
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import structlog
 from uuid_utils.compat import uuid7
 
-from libs.chassis.client import OrgRef
 from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import TaskGroup, Wake
@@ -32,7 +31,7 @@ from services.deployer.plan import (
     Trouble,
     plan,
 )
-from services.deployer.service import Rollouts, Situation, because
+from services.deployer.service import Holds, Keeper, Rollouts, Situation
 from services.deployer.targets import Launch, Target, Watch
 
 log = structlog.get_logger(__name__)
@@ -45,15 +44,6 @@ _LIST: Final = timedelta(seconds=5)
 _FIRST_RETRY: Final = timedelta(milliseconds=250)
 _LONGEST_RETRY: Final = timedelta(seconds=10)
 _UNSETTLED: Final = frozenset({Phase.STARTING, Phase.DOWN, Phase.STOPPING})
-
-
-class Keeper(Protocol):
-    """Whoever owns images, as far as it is needed here."""
-
-    async def hold(self, revision_id: UUID, image_digest: str, org: OrgRef) -> bool:
-        """Whether the image is there and stays."""
-
-    async def release(self, revision_id: UUID, org: OrgRef) -> None: ...
 
 
 class Controller:
@@ -70,7 +60,7 @@ class Controller:
     ) -> None:
         self._rollouts = rollouts
         self._target = target
-        self._keeper = keeper
+        self._holds = Holds(rollouts, keeper, clock=clock)
         self._drain = drain
         self._clock = clock
         self._wakes: dict[UUID, Wake] = {}
@@ -113,6 +103,8 @@ class Controller:
         if situation is None:
             self._target.remove_logs(deployment_id)
             return None
+        if await self._holds.renew(situation):
+            return _AGAIN
         seen = await self._observe(situation)
         actions = plan(
             situation.deployment,
@@ -185,28 +177,14 @@ class Controller:
             case Forget(replica):
                 await self._rollouts.forget(replica)
                 self._target.forget(replica)
-            case Hold() | Release():
-                await self._keep(action, _org(situation.deployment))
+            case Hold(revision):
+                await self._holds.take(revision, situation.deployment)
+            case Release(revision, retire):
+                await self._holds.release(revision, situation.deployment, retire=retire)
             case Route() | Fail() | Trouble():
                 await self._record(action)
             case End():
                 await self._rollouts.end(situation.deployment)
-
-    async def _keep(self, action: Hold | Release, org: OrgRef) -> None:
-        """Tell the builder first: an image that nobody keeps must not run."""
-        revision = action.revision
-        if isinstance(action, Release):
-            if revision.held:
-                with because(revision.cause, "image.release"):
-                    await self._keeper.release(revision.id, org)
-            await self._rollouts.released(revision, retire=action.retire)
-            return
-        with because(revision.cause, "image.hold"):
-            kept = await self._keeper.hold(revision.id, revision.image_digest or "", org)
-        if kept:
-            await self._rollouts.held(revision)
-        else:
-            await self._rollouts.image_lost(revision)
 
     async def _record(self, action: Route | Fail | Trouble) -> None:
         match action:
@@ -264,7 +242,3 @@ def _awaits_drain(situation: Situation) -> bool:
     """The current routing is in force, and something older still runs."""
     deployment = situation.deployment
     return len(situation.revisions) > 1 and deployment.applied_generation == deployment.generation
-
-
-def _org(deployment: Deployment) -> OrgRef:
-    return OrgRef(deployment.org_id, deployment.org)

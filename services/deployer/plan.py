@@ -152,6 +152,8 @@ def _roll(
         mine = _of(revision, seen)
         if _replaced(deployment, latest, revision, drained=drained):
             yield from _finish(revision, mine)
+        elif revision.stage is Stage.BUILT and not revision.held:
+            yield Hold(revision)  # its image was lost while it served, and is there again
         else:
             yield from _run(revision, mine)
             yield from _reroute(deployment, revision, mine)
@@ -211,6 +213,8 @@ def _complete(revision: Revision, mine: Sequence[Seen]) -> bool:
 
 def _run(revision: Revision, mine: Sequence[Seen]) -> Iterator[Action]:
     """Start what is missing, dependencies first; end what was told of dependencies elsewhere."""
+    if revision.image_uri is None:
+        return  # lost, and being built again
     for service in revision.layout:
         needs = [each for each in mine if each.replica.service in service.needs]
         if len(needs) < len(service.needs) or any(each.phase is not Phase.READY for each in needs):

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.chassis.client import OrgRef
+from libs.chassis.postgres import DatabaseUnavailableError
 from libs.contracts.identity import Person, Principal
 from libs.contracts.registry import ModelReference, ResolvedBento
 from services.deployer.domain.deployment import Replica
@@ -84,13 +85,16 @@ class Bentos:
 
 @dataclass
 class Keeper:
-    """The builder: keeps every image that was not ``lost``."""
+    """The builder: keeps every image that was not ``lost``, unless it is ``away``."""
 
     held: dict[UUID, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    away: bool = False
 
     async def hold(self, revision_id: UUID, image_digest: str, org: OrgRef) -> bool:
         assert org.org_id == ORG
+        if self.away:
+            raise DatabaseUnavailableError(ConnectionRefusedError())
         if image_digest in self.lost:
             return False
         self.held[revision_id] = image_digest
@@ -158,6 +162,10 @@ class Processes:
 
     def remove_logs(self, deployment_id: UUID) -> None:
         self.history.append(f"logs removed {deployment_id}")
+
+    def vanish(self) -> None:
+        """Every process ends, as when the machine starts anew."""
+        self.phases.clear()
 
     @property
     def running(self) -> list[str]:

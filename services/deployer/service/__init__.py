@@ -1,6 +1,7 @@
 """Use cases: what people ask for, what the bus reports, what the controller finds out."""
 
 from services.deployer.service.deployments import BentoSource, Deployments
+from services.deployer.service.holds import Holds, Keeper
 from services.deployer.service.order import Order
 from services.deployer.service.reading import Page, Reading, Shown
 from services.deployer.service.rollouts import Rollouts, Situation
@@ -10,6 +11,8 @@ __all__ = [
     "SERVICE",
     "BentoSource",
     "Deployments",
+    "Holds",
+    "Keeper",
     "Order",
     "Page",
     "Reading",

@@ -135,6 +135,10 @@ class House:
             RouteApplied(deployment_id=routed["deployment_id"], generation=routed["generation"])
         )
 
+    def restart(self) -> None:
+        """The controller as it begins: it remembers nothing."""
+        self.controller = Controller(self.rollouts, self.processes, self.keeper, drain=timedelta(0))
+
     async def settle(self, *, turns: int = 20) -> None:
         """Look and act until there is nothing to do but to wait for somebody else."""
         for _ in range(turns):

@@ -127,6 +127,40 @@ async def test_an_image_that_cannot_be_built_fails_the_deployment(house: House) 
     assert table[0]["state"] == "failed"
 
 
+async def test_an_image_that_was_lost_while_it_served_is_built_and_run_again(house: House) -> None:
+    house.bentos.put("gateway:v1")
+    await house.run("gateway:v1", "gw")
+    house.keeper.lost.add(digest_of("aa"))
+
+    house.restart()
+    await house.settle()
+
+    assert house.processes.running == ["Gateway"], "what runs is not ended for that"
+    assert (await house.names_said())[-2:] == ["routed", "requested"]
+    house.processes.vanish()
+    await house.settle()
+    assert house.processes.running == [], "without an image nothing starts"
+    await house.built(digest=digest_of("bb"))
+    await house.settle()
+    assert house.processes.running == ["Gateway"]
+    await house.applied()
+    assert await house.status("gw") == "running"
+    assert list(house.keeper.held.values()) == [digest_of("bb")]
+
+
+async def test_a_builder_that_is_away_keeps_nothing_from_running(house: House) -> None:
+    house.bentos.put("gateway:v1")
+    await house.run("gateway:v1", "gw")
+    house.keeper.away = True
+
+    house.restart()
+    house.processes.vanish()
+    await house.settle()
+
+    assert house.processes.running == ["Gateway"]
+    assert (await house.names_said())[-1] == "routed"
+
+
 async def test_a_superseded_revision_never_runs(house: House) -> None:
     house.bentos.put("gateway:v1")
     house.bentos.put("gateway:v2")

@@ -218,6 +218,18 @@ SERVED_AND_REPLACED = [
         id="recreate-starts-after",
     ),
 ]
+LOST = replace(OLD, stage=Stage.PENDING, image_uri=None, held=False)
+LOST_AND_FOUND = [
+    pytest.param(SERVING, [LOST], [seen(1, Phase.DOWN)], [], id="lost-waits"),
+    pytest.param(MOVING, [LOST, BUILT], [seen(1, Phase.DOWN)], ["start r2 Gate"], id="lost-old"),
+    pytest.param(
+        MOVING,
+        [replace(OLD, stage=Stage.BUILT, held=False), BUILT],
+        [seen(1, Phase.DOWN)],
+        ["start r2 Gate", "hold r1"],
+        id="found-old-is-held",
+    ),
+]
 ENDING = [
     pytest.param(
         replace(SERVING, goal=Goal.STOP),
@@ -244,7 +256,7 @@ ENDING = [
 
 @pytest.mark.parametrize(
     ("wanted", "revisions", "observed", "expected"),
-    [*COMING_UP, *SERVED_AND_REPLACED, *ENDING],
+    [*COMING_UP, *SERVED_AND_REPLACED, *LOST_AND_FOUND, *ENDING],
 )
 def test_plan(
     wanted: Deployment, revisions: list[Revision], observed: list[Seen], expected: list[str]
