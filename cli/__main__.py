@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import demo, doctor, lifecycle, platform, safety
+from cli.commands import database, demo, doctor, lifecycle, platform, safety
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(platform.logs)
 app.command()(platform.builds)
 app.command()(safety.backup)
 app.command()(safety.restore)
+app.add_typer(database.app)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 

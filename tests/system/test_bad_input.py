@@ -234,3 +234,18 @@ def test_what_is_not_done_here_is_refused_by_name(
     assert 400 <= status < 500
     assert field in problem["detail"]
     assert platform.request("GET", "/api/v2/deployments/refused")[0] == 404
+
+
+def test_without_binaries_of_postgres_the_cure_is_said(tmp_path: Path) -> None:
+    nowhere = LocalPlatform(tmp_path / "home", env={"YOKOCHO_POSTGRES_BIN": str(tmp_path)})
+
+    done = nowhere.yokocho("up", "--detach", "--port", str(nowhere.port), check=False)
+
+    assert done.returncode == 1
+    assert "no binaries of PostgreSQL" in done.stderr
+    assert "YOKOCHO_POSTGRES_BIN names the folder to use" in done.stderr
+    told = nowhere.yokocho("doctor", "--json", check=False)
+    assert told.returncode == 1
+    cures = {each["check"]: each["cure"] for each in json.loads(told.stdout)}
+    assert "YOKOCHO_POSTGRES_BIN" in cures["postgres"]
+    nowhere.down()
