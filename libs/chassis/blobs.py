@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ class Blob:
 class Observer(Protocol):
     """Sees every byte on its way to the disk; an exception refuses the whole."""
 
-    def feed(self, chunk: bytes) -> None: ...
+    def feed(self, chunk: memoryview) -> None:
+        """``chunk`` is only lent: its memory is used again."""
 
 
 class FileBlobs:
@@ -113,7 +115,10 @@ class FileBlobs:
 
 
 class Receiving:
-    """One blob on its way in. Hashing and writing happen in threads, beside the receiving."""
+    """One blob on its way in. Hashing and writing happen in threads, beside the receiving.
+
+    Two buffers take turns: fresh memory for every chunk costs more than hashing it.
+    """
 
     def __init__(self, file: IO[bytes], path: Path, *, folder: Path, observer: Observer) -> None:
         self._file = file
@@ -122,25 +127,28 @@ class Receiving:
         self._observer = observer
         self._sha = hashlib.sha256()
         self._chunks = bytearray()
-        self._held = bytearray()
+        self._filling, self._resting = bytearray(CHUNK), bytearray(CHUNK)
+        self._filled = 0
         self._size = 0
         self._synced = 0
         self._writing: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
         """Raises what the observer says, and ``NoSpaceError``."""
-        self._held += data
         self._size += len(data)
-        while len(self._held) >= CHUNK:
-            chunk = bytes(memoryview(self._held)[:CHUNK])
-            del self._held[:CHUNK]
-            await self._store(chunk)
+        rest = memoryview(data)
+        while rest:
+            taken = rest[: CHUNK - self._filled]
+            self._filling[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            rest = rest[len(taken) :]
+            if self._filled == CHUNK:
+                await self._store()
 
     async def commit(self) -> Blob:
         """Durable under its digest. Idempotent: the same bytes are one file."""
-        if self._held:
-            await self._store(bytes(self._held))
-            self._held.clear()
+        if self._filled:
+            await self._store()
         await self._settled()
         digest = f"sha256:{self._sha.hexdigest()}"
         with self._room():
@@ -153,10 +161,12 @@ class Receiving:
             with suppress(Exception):
                 await self._writing
 
-    async def _store(self, chunk: bytes) -> None:
+    async def _store(self) -> None:
+        """Hand what was filled to a thread, once the chunk before it is written."""
         await self._settled()
-        loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(None, self._put, chunk)
+        chunk = memoryview(self._filling)[: self._filled]
+        self._filling, self._resting, self._filled = self._resting, self._filling, 0
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._put, chunk)
 
     async def _settled(self) -> None:
         if self._writing is not None:
@@ -164,16 +174,17 @@ class Receiving:
             with self._room():
                 await writing
 
-    def _put(self, chunk: bytes) -> None:
+    def _put(self, chunk: memoryview) -> None:
         self._observer.feed(chunk)
         self._sha.update(chunk)
         self._chunks += xxhash.xxh3_128_digest(chunk)
-        view = memoryview(chunk)
-        while view:
-            view = view[self._file.write(view) :]
+        rest = chunk
+        while rest:
+            rest = rest[self._file.write(rest) :]
         self._synced += len(chunk)
         if self._synced >= _SYNC_EVERY:
             self._flush()
+            _let_go(self._file)
 
     def _flush(self) -> None:
         self._file.flush()
@@ -203,6 +214,12 @@ class Receiving:
 def _place(folder: Path, digest: str) -> Path:
     name = digest.removeprefix("sha256:")
     return folder / name[:2] / name
+
+
+def _let_go(file: IO[bytes]) -> None:
+    """Written pages are clean: a big upload uses them again, and pushes nobody else's out."""
+    if sys.platform == "linux":
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync_folder(folder: Path) -> None:

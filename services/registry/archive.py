@@ -31,7 +31,7 @@ class ArchiveWalk:
         self._names: dict[str, str] = {}
         self.description: bytes | None = None
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | memoryview) -> None:
         """Raises ``ArchiveRefusedError`` at the first entry that cannot be accepted."""
         view = memoryview(chunk)
         while view and not self._ended:
