@@ -5,9 +5,10 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, ClassVar, Final, Protocol
@@ -18,7 +19,7 @@ from libs.chassis.errors import Kind, ServiceError
 
 CHUNK: Final = 4 * 2**20
 """Bytes under one XXH3-128: what is read, checked and sent at a time."""
-_SYNC_EVERY: Final = 64 * 2**20
+_FLUSH_EVERY: Final = 64 * 2**20
 _RESERVE: Final = 64 * 2**20
 """Left free for everything else that must go on writing on a full disk."""
 _CHECK: Final = 16
@@ -85,7 +86,7 @@ class FileBlobs:
     @asynccontextmanager
     async def receive(self, observer: Observer) -> AsyncIterator["Receiving"]:
         """Write, then ``commit``; without that nothing stays."""
-        with NamedTemporaryFile(dir=self._staging, delete=False) as file:
+        with NamedTemporaryFile(dir=self._staging, delete=False, buffering=0) as file:
             path = Path(file.name)
             receiving = Receiving(file, path, folder=self._folder, observer=observer)
             try:
@@ -130,8 +131,9 @@ class Receiving:
         self._filling, self._resting = bytearray(CHUNK), bytearray(CHUNK)
         self._filled = 0
         self._size = 0
-        self._synced = 0
+        self._unflushed = 0
         self._writing: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
         """Raises what the observer says, and ``NoSpaceError``."""
@@ -150,29 +152,46 @@ class Receiving:
         if self._filled:
             await self._store()
         await self._settled()
+        await self._flushed()
         digest = f"sha256:{self._sha.hexdigest()}"
         with self._room():
             await asyncio.to_thread(self._publish, digest)
         return Blob(digest, self._size, bytes(self._chunks))
 
     async def abandon(self) -> None:
-        """Wait for a write that is still under way; its outcome matters no more."""
-        if self._writing is not None:
-            with suppress(Exception):
-                await self._writing
+        """Wait for what is still under way; its outcome matters no more."""
+        for each in (self._writing, self._flushing):
+            if each is not None:
+                with suppress(Exception):
+                    await each
 
     async def _store(self) -> None:
         """Hand what was filled to a thread, once the chunk before it is written."""
         await self._settled()
+        if self._unflushed >= _FLUSH_EVERY:
+            await self._flushed()
+            self._unflushed = 0
+            self._flushing = self._in_thread(self._flush)
         chunk = memoryview(self._filling)[: self._filled]
+        self._unflushed += len(chunk)
         self._filling, self._resting, self._filled = self._resting, self._filling, 0
-        self._writing = asyncio.get_running_loop().run_in_executor(None, self._put, chunk)
+        self._writing = self._in_thread(partial(self._put, chunk))
+
+    @staticmethod
+    def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(None, work)
 
     async def _settled(self) -> None:
         if self._writing is not None:
             writing, self._writing = self._writing, None
             with self._room():
                 await writing
+
+    async def _flushed(self) -> None:
+        if self._flushing is not None:
+            flushing, self._flushing = self._flushing, None
+            with self._room():
+                await flushing
 
     def _put(self, chunk: memoryview) -> None:
         self._observer.feed(chunk)
@@ -181,18 +200,14 @@ class Receiving:
         rest = chunk
         while rest:
             rest = rest[self._file.write(rest) :]
-        self._synced += len(chunk)
-        if self._synced >= _SYNC_EVERY:
-            self._flush()
-            _let_go(self._file)
 
     def _flush(self) -> None:
-        self._file.flush()
+        """Beside the writing, so that the disk and the processors are busy at the same time."""
         os.fdatasync(self._file.fileno())
-        self._synced = 0
+        _let_go(self._file)
 
     def _publish(self, digest: str) -> None:
-        self._flush()
+        os.fdatasync(self._file.fileno())
         target = _place(self._folder, digest)
         if not target.parent.exists():
             target.parent.mkdir(exist_ok=True)
