@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Subscription, connect
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
@@ -78,6 +79,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
             },
             "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
             "partitions": partial(keep_partitions, pool),
+            "backlog": partial(watch_backlog, pool),
             "bus-watch": bus.watch,
             "worker": partial(
                 worker.lead, Lease(pool, "worker", f"{socket.gethostname()}:{os.getpid()}")

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Handler, Subscription, connect
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
@@ -100,6 +101,7 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
             **_subscriptions(bus, rollouts, DeadLetters(pool)),
             "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
             "partitions": partial(keep_partitions, pool),
+            "backlog": partial(watch_backlog, pool),
             "bus-watch": bus.watch,
             "processes": target.run,
             "process-logs": target.rotate_logs,

@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from libs.chassis.auth import Verifier, service_authenticator
+from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Subscription, connect
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
@@ -61,6 +62,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 **subscriptions,
                 "bus-watch": bus.watch,
                 "partitions": partial(keep_partitions, pool),
+                "backlog": partial(watch_backlog, pool),
                 "anchor": partial(anchor_heads, log, every=settings.anchor_every),
             },
         )

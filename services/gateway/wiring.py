@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from libs.chassis.auth import Signer
+from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, BusLostError, BusUnavailableError, Subscription, connect
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
@@ -100,6 +101,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     "correct": corrector.run,
                     "partitions": partial(keep_partitions, pool),
                     "tidy": partial(tidy, core.routes),
+                    "backlog": partial(watch_backlog, pool),
                 },
                 on_stop=follower.leave,
             )

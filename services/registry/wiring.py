@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from libs.chassis.auth import Verifier, service_authenticator
+from libs.chassis.backlog import watch_backlog
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.bus import Bus, Subscription, connect
 from libs.chassis.deadletters import DeadLetters
@@ -60,6 +61,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 **_subscriptions(pool, bus, registry),
                 "relay": Relay(pool, bus, service=SERVICE, wake=wake).run,
                 "partitions": partial(keep_partitions, pool),
+                "backlog": partial(watch_backlog, pool),
                 "bus-watch": bus.watch,
             },
         )

@@ -11,32 +11,17 @@ from uuid import UUID
 
 import structlog
 from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
-from libs.chassis import telemetry
+from libs.chassis import metrics, telemetry
 from libs.chassis.context import Cause, bound
 from libs.chassis.deadletters import DeadLetter
 from libs.chassis.errors import ServiceError
-from libs.chassis.metrics import REGISTRY
 from libs.contracts.bus import ConsumerSpec
 from libs.contracts.catalogue import EVENTS, decode
 from libs.contracts.event import Envelope
 
 log = structlog.get_logger(__name__)
-
-MESSAGES: Final = Counter(
-    "yokocho_messages",
-    "Messages by what became of them",
-    ("consumer", "outcome"),
-    registry=REGISTRY,
-)
-LAG_SECONDS: Final = Histogram(
-    "yokocho_message_lag_seconds",
-    "From the making of an event to the start of its first handling",
-    ("consumer",),
-    registry=REGISTRY,
-)
 
 MAX_STRIKES: Final = 8
 """Attempts that may end in an unknown exception, or in the death of the process."""
@@ -164,8 +149,10 @@ class Delivery:
             except Exception:
                 log.exception("message.policy_failed")
                 outcome = Again(backoff(message.attempt), "policy-failed")
-            _tell(outcome, seconds=time.monotonic() - began)
-        MESSAGES.labels(self._spec.durable, type(outcome).__name__.lower()).inc()
+            seconds = time.monotonic() - began
+            _tell(outcome, seconds=seconds)
+        metrics.MESSAGES.labels(self._spec.durable, type(outcome).__name__.lower()).inc()
+        metrics.MESSAGE_SECONDS.labels(self._spec.durable).observe(seconds)
         return outcome
 
     async def _outcome(self, message: Delivered, opened: Envelope[Any] | MalformedError) -> Outcome:
@@ -188,7 +175,7 @@ class Delivery:
     ) -> Outcome:
         if message.attempt == 1:
             lag = datetime.now(UTC) - envelope.time
-            LAG_SECONDS.labels(self._spec.durable).observe(max(lag.total_seconds(), 0))
+            metrics.LAG_SECONDS.labels(self._spec.durable).observe(max(lag.total_seconds(), 0))
         try:
             await self._handle(envelope, message.body)
         except ServiceError as error:

@@ -12,28 +12,21 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter
 
 from libs.chassis.bus.publishing import MAX_BATCH, Message, Publisher
 from libs.chassis.bus.streams import MAX_AGE, StreamState
 from libs.chassis.errors import ServiceError
 from libs.chassis.lifecycle import Wake
-from libs.chassis.metrics import REGISTRY
-from libs.chassis.partitions import ensure_partitions
+from libs.chassis.metrics import PUBLISHED
 from libs.chassis.postgres import Connection, Pool, acquired
 from libs.contracts.bus import stream_of
 
 log = structlog.get_logger(__name__)
 
-PUBLISHED: Final = Counter(
-    "yokocho_events_published", "Facts that the stream has acknowledged", registry=REGISTRY
-)
-
 POLL: Final = timedelta(milliseconds=100)
 LOOK: Final = timedelta(seconds=5)
 """How often the stream is compared with what was recorded, even when nothing happens."""
 
-_PARTITIONS_EVERY: Final = timedelta(hours=6)
 _RETRY: Final = timedelta(milliseconds=500)
 _MAX_BATCH_BYTES: Final = 4 * 2**20
 
@@ -102,13 +95,9 @@ class Relay:
     async def run(self) -> None:
         """Never returns. Bus or database away is retried; anything else is a bug and ends it."""
         clock = asyncio.get_running_loop()
-        look = partition = clock.time()
+        look = clock.time()
         while True:
             try:
-                if clock.time() >= partition:
-                    async with acquired(self._pool) as connection:
-                        await ensure_partitions(connection)
-                    partition = clock.time() + _PARTITIONS_EVERY.total_seconds()
                 if clock.time() >= look:
                     self._surveyed = False
                     look = clock.time() + LOOK.total_seconds()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
+import structlog
 from typing_extensions import override
 
 from libs.chassis.bus import Delivery, Handler, backoff
@@ -177,3 +178,36 @@ def test_backoff_grows_to_its_limit_and_never_waits_less_than_half() -> None:
     assert longest[-1] == timedelta(seconds=15)
     assert longest == sorted(longest)
     assert all(short == long / 2 for short, long in zip(shortest, longest, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "told"),
+    [
+        pytest.param(None, "info", {"outcome": "done"}, id="done"),
+        pytest.param(
+            Refusal(Kind.EXHAUSTED, retry_after=timedelta(seconds=42)),
+            "warning",
+            {"outcome": "again", "code": "refusal", "delay": 42.0},
+            id="again",
+        ),
+        pytest.param(
+            Refusal(Kind.INVALID),
+            "error",
+            {"outcome": "buried", "code": "refusal", "reason": "because"},
+            id="buried",
+        ),
+    ],
+)
+async def test_a_delivery_is_told_in_one_line(
+    error: Refusal | None, level: str, told: dict[str, object]
+) -> None:
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+        sent = delivered()
+        await delivery(raising(error), Letters()).deliver(sent)
+
+    [line] = lines
+    assert line["ms"] >= 0
+    assert line["lag_ms"] >= 0
+    assert line["event_id"] == sent.id
+    known = {"event": "message.handled", "log_level": level, "consumer": consumer().durable}
+    assert line.items() >= (known | told | {"attempt": 1, "correlation_id": "a-test"}).items()
