@@ -1,6 +1,7 @@
 """The log over HTTP: query, follow, verify."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ _NAMES: Final = frozenset(short_name(each) for each in EVENTS)
 _KNOWN: Final = frozenset(
     {"after", "limit", "last", "type", "entity", "correlation", "actor", "since", "until"}
 )
+_PAGING: Final = frozenset({"limit", "last", "until"})
 _Parsed = TypeVar("_Parsed")
 
 
@@ -45,6 +47,8 @@ class EventsApi:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         query = parse(request)
+        if paging := sorted(_PAGING & request.query.keys()):
+            raise FilterInvalidError(paging[0], "a stream has no pages and no end")
         resumed = request.headers.get("Last-Event-ID")
         after = _value("Last-Event-ID", resumed, _ordinal) if resumed else query.after
         if not resumed and not request.query.get("after"):
@@ -54,13 +58,7 @@ class EventsApi:
             self._log,
             self._feed,
             org_id=principal(request).org_id,
-            query=Query(
-                after=after,
-                types=query.types,
-                entity_id=query.entity_id,
-                correlation_id=query.correlation_id,
-                actor=query.actor,
-            ),
+            query=replace(query, after=after),
         )
 
     async def head(self, request: web.Request) -> web.Response:

@@ -1,67 +1,18 @@
-"""The log through its edges: events recorded from their bytes, read and followed over HTTP."""
+"""The log through its edges: events recorded from their bytes, read over HTTP."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import asyncpg
 import pytest
-from aiohttp import web
-from uuid_utils.compat import uuid7
 
-from libs.chassis.http import Readiness, build_app
-from libs.chassis.lifecycle import listen
-from libs.chassis.listener import Listener, Server
-from libs.chassis.postgres import Database, Pool
-from libs.contracts.event import Envelope
-from libs.contracts.identity import Principal
-from libs.contracts.registry import BentoPushed
+from libs.chassis.postgres import Pool
 from services.events.consumers import LogConsumer
-from services.events.http import EventsApi
 from services.events.service import EventLog
-from services.events.stream import Feed
-from services.events.wiring import bind
+from tests.support.eventlog import ORG, OTHER, pushed, record
 
-ORG, OTHER = UUID(int=1), UUID(int=2)
 Get = Callable[[str], Awaitable[tuple[int, dict[str, object]]]]
-
-
-@pytest.fixture
-def feed() -> Feed:
-    return Feed()
-
-
-@pytest.fixture
-def log(pool: Pool, feed: Feed) -> EventLog:
-    return EventLog(Database(pool, bind, committed=feed.announce))
-
-
-@pytest.fixture
-async def url(log: EventLog, feed: Feed) -> AsyncIterator[str]:
-    async def authenticate(request: web.Request) -> Principal:
-        org = UUID(int=int(request.headers.get("X-Test-Org", "1")))
-        return Principal(actor="user:1", issuer="gateway", org_id=org, org="default")
-
-    async def ready() -> Readiness:
-        return Readiness()
-
-    app = build_app(
-        EventsApi(log, feed).routes(), service="events", authenticate=authenticate, ready=ready
-    )
-    server = Server(Listener(app, listen("127.0.0.1", 0)))
-    await server.start()
-    yield f"http://{server.address}"
-    await server.drain(timedelta(seconds=1))
-    await server.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 @pytest.fixture
@@ -71,36 +22,6 @@ def get(url: str, session: aiohttp.ClientSession) -> Get:
             return answer.status, await answer.json(content_type=None)
 
     return get
-
-
-def pushed(version: str, *, org: UUID = ORG) -> Envelope[BentoPushed]:
-    bento = UUID(int=9)
-    data = BentoPushed(
-        bento_id=bento,
-        repository="iris",
-        version=version,
-        digest="sha256:" + "a" * 64,
-        size_bytes=1,
-    )
-    return Envelope[BentoPushed](
-        id=uuid7(),
-        source="/yokocho/registry",
-        type=data.event_type(),
-        subject=f"{data.subject_prefix()}.{org}.{bento}",
-        time=datetime.now(UTC),
-        orgid=org,
-        actor="user:1",
-        entityid=bento,
-        entityseq=1,
-        correlationid="test",
-        data=data,
-    )
-
-
-async def record(log: EventLog, *envelopes: Envelope[BentoPushed]) -> None:
-    consumer = LogConsumer(log, consumer="events-log-v1")
-    for envelope in envelopes:
-        await consumer(envelope, envelope.model_dump_json().encode())
 
 
 async def test_a_redelivered_event_is_in_the_log_once(log: EventLog, get: Get) -> None:
@@ -221,47 +142,6 @@ async def test_a_filter_that_cannot_be_honoured_is_refused_by_name(
 
     assert status == 422
     assert problem["parameter"] == parameter
-
-
-async def test_the_stream_resumes_after_the_last_event_id(
-    log: EventLog, url: str, session: aiohttp.ClientSession
-) -> None:
-    await record(log, pushed("v1"), pushed("v2"))
-
-    headers = {"Last-Event-ID": "1"}
-    async with session.get(f"{url}/api/events/stream", headers=headers) as answer:
-        frames = read_frames(answer)
-        first = await anext(frames)
-        await record(log, pushed("v3"))
-        second = await anext(frames)
-
-    assert (first[0], first[1]["data"]["version"]) == (2, "v2")  # type: ignore[index]  # JSON
-    assert (second[0], second[1]["data"]["version"]) == (3, "v3")  # type: ignore[index]  # JSON
-
-
-async def test_a_new_stream_begins_with_what_happens_next(
-    log: EventLog, url: str, session: aiohttp.ClientSession
-) -> None:
-    await record(log, pushed("v1"))
-
-    async with session.get(f"{url}/api/events/stream?type=bento.pushed") as answer:
-        await answer.content.readline()  # the greeting: the cursor is taken
-        await record(log, pushed("v2"))
-        seq, _ = await anext(read_frames(answer))
-
-    assert seq == 2
-
-
-async def read_frames(
-    answer: aiohttp.ClientResponse,
-) -> AsyncIterator[tuple[int, dict[str, object]]]:
-    async with asyncio.timeout(5):
-        seq = 0
-        async for line in answer.content:
-            if line.startswith(b"id: "):
-                seq = int(line[4:])
-            if line.startswith(b"data: "):
-                yield seq, json.loads(line[6:])
 
 
 async def test_the_platform_chain_anchors_moved_heads_once(log: EventLog, pool: Pool) -> None:
