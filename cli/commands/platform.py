@@ -61,7 +61,7 @@ def events(
         show(found, as_json=as_json, human=lambda: "\n".join(map(_line, found)))
         return
     for event in found:
-        print(json.dumps(event) if as_json else _line(event))
+        print(json.dumps(event) if as_json else _line(event), flush=True)
     params = {"type": kind, "after": str(page["next"])}
     stream = api.lines("/api/events/stream", params, headers={"Accept": "text/event-stream"})
     for line in stream:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from cli.ports import free_pair
 
@@ -59,6 +61,25 @@ class LocalPlatform:
                 f"yokocho {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
             )
         return done
+
+    @contextmanager
+    def following(self, *words: str) -> Iterator["queue.Queue[str]"]:
+        """The lines of a command that does not end by itself, as they come."""
+        lines: queue.Queue[str] = queue.Queue()
+        with subprocess.Popen(  # our own argv, no shell
+            [sys.executable, "-m", "cli", *words, "--home", str(self.home)],
+            env=os.environ | dict(self.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            reader = threading.Thread(target=_read_into, args=(process.stdout, lines))
+            reader.start()
+            try:
+                yield lines
+            finally:
+                process.terminate()
+                reader.join()
 
     def up(self) -> None:
         self.yokocho("up", "--detach", "--port", str(self.port))
@@ -129,6 +150,11 @@ class LocalPlatform:
             time.sleep(0.1)
         told = self.yokocho("deployments", check=False).stdout
         raise AssertionError(f"{name} is not {wanted}: {seen}\n{told}")
+
+
+def _read_into(stream: "IO[str]", lines: "queue.Queue[str]") -> None:
+    for line in stream:
+        lines.put(line)
 
 
 def _answer(request: urllib.request.Request) -> tuple[int, Any]:

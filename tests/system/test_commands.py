@@ -6,7 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.driver import Driver
 from tests.support.platform import LocalPlatform
+from tests.support.tiny import tiny_bento
 
 
 def test_doctor_finds_nothing_wrong_with_a_running_platform(platform: LocalPlatform) -> None:
@@ -38,6 +40,21 @@ def test_events_and_logs_are_shown(platform: LocalPlatform) -> None:
 
     assert [each["data"]["org"] for each in events] == ["default"]
     assert "process.serving" in platform.yokocho("logs", "events", "--lines", "500").stdout
+
+
+def test_followed_events_are_shown_within_two_seconds(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    files = tiny_bento(tmp_path, "followed")
+    with platform.following("events", "--follow", "--json", "--last", "1") as lines:
+        before = json.loads(lines.get(timeout=10))
+
+        Driver(platform, platform.token).push(files, "followed", "v1")
+        after = json.loads(lines.get(timeout=2))
+
+    assert before["id"] != after["id"]
+    assert after["type"] == "dev.yokocho.bento.pushed.v1"
+    assert after["data"]["repository"] == "followed"
 
 
 def test_a_taken_port_is_said_plainly(platform: LocalPlatform, tmp_path: Path) -> None:
