@@ -6,20 +6,23 @@ from typing import Final
 
 from docs.generate.markdown import page, table
 
-_STATUS: Final = re.compile(r"^\*\*(\d{3}[^*]*)\.\*\*\s*(.*)", re.DOTALL)
+_STATUS: Final = re.compile(r"^\*\*(\d{3}[^*]*|In `[^*]*`)\.\*\*\s*(.*)", re.DOTALL)
 _SENTENCE: Final = re.compile(r"(.+?[.!?])(?:\s|$)", re.DOTALL)
 _PROBLEMS: Final = """\
 Errors are answered as `application/problem+json` (RFC 9457). `type` is `/problems/<code>`, and
 each code has a page here: what it means and what the caller can do. `detail` says what happened
 this time; further members are facts that a program may rely on. `message` and `error` repeat the
-detail for the BentoML client, which prints them."""
+detail for the BentoML client, which prints them.
+
+What fails after a request was answered is said by an event, whose `code` has a page here too: its
+status names the event. `deployment.failed` repeats the code of the image that it waited for."""
 _DECISIONS: Final = """\
 What a newcomer would ask "why?" about, in thirty lines each; the last section says what enforces
 it. A decision is not edited when it changes: a new one supersedes it."""
 
 
 def problems_index(folder: Path) -> str:
-    """A page says its status first, in bold, and then what the problem means."""
+    """A page says its status, or its event, first in bold, and then what the problem means."""
     rows = []
     for path in _pages(folder):
         heading, _, body = path.read_text().partition("\n")
