@@ -10,7 +10,7 @@ from libs.chassis.deadletters import DeadLetters
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.event import Envelope
-from tests.support.facts import STREAM, Tx, admin, say, stored
+from tests.support.facts import SOURCE, STREAM, Tx, admin, message, say, stored
 from tests.support.handlers import AT, SPEC, Recorder
 from tests.support.loops import eventually, running
 from tests.support.nats import NatsServer
@@ -51,6 +51,22 @@ async def test_a_stream_that_was_deleted_comes_back_whole(
         await eventually(complete(pool))
 
     assert await stored(builder) == await outbox(pool) == await recorded(pool)
+
+
+async def test_a_stream_of_a_later_life_is_filled_however_long_it_is(
+    nats_server: NatsServer, builder: Bus, pool: Pool, database: Database[Tx]
+) -> None:
+    await say(database, 3)
+    await relay_of(pool, builder).flush()
+    async with admin(nats_server) as operator:
+        await operator.api(f"STREAM.DELETE.{STREAM}")
+    await builder.ensure_stream(SOURCE)
+    strangers = [message(entity=n) for n in range(5)]
+    await builder.publish_batch(strangers, stream=STREAM)
+
+    await relay_of(pool, builder).flush()
+
+    assert await stored(builder) == [*(each.id for each in strangers), *await outbox(pool)]
 
 
 async def test_a_stream_that_lost_its_end_gets_it_back(

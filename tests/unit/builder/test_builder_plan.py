@@ -59,4 +59,5 @@ def test_digests_depend_on_what_is_inside_and_on_nothing_else() -> None:
     assert environment != plan.environment_digest("a==2\n", PYTHON)
     image = plan.image_digest(environment, "sha256:x", [A, B])
     assert image == plan.image_digest(environment, "sha256:x", [B, A])
+    assert image != plan.image_digest(environment, "sha256:y", [A, B])
     assert image != plan.image_digest(environment, "sha256:x", [A])
