@@ -22,6 +22,10 @@ _LINK_NAME: Final = re.compile(
 _LINK_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)(?:://.*)?|\d+|[0-9a-fA-F.:]+|None")
 
 
+STREAM_BYTES: Final = 2**30
+"""A million facts or so. NATS reserves it: all streams together must fit into its limit."""
+
+
 class SettingsError(SystemExit):
     """The environment cannot be used. Uncaught, it ends the process with its message alone."""
 
@@ -47,6 +51,11 @@ class BusSettings(SettingsGroup):
     """NATS, entered with the service's own user."""
 
     url: SecretStr = Field(description="`nats://user:password@host:port`, several by comma")
+    stream_bytes: int = Field(
+        default=STREAM_BYTES,
+        ge=2**26,
+        description="Most that the service's stream holds; the oldest facts leave a full one",
+    )
 
 
 class HttpSettings(SettingsGroup):

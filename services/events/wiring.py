@@ -9,7 +9,7 @@ from aiohttp import web
 
 from libs.chassis.auth import Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.bus import Bus, Subscription, connect
+from libs.chassis.bus import Bus, Subscription, join
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.inbox import Inbox
@@ -39,7 +39,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     dsn = settings.postgres.dsn.get_secret_value()
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
-        await connect(settings.bus.url.get_secret_value(), SERVICE) as bus,
+        await join(settings.bus, SERVICE) as bus,
     ):
         feed = Feed()
         log = EventLog(Database(pool, bind, committed=feed.announce))

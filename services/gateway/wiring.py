@@ -18,7 +18,7 @@ from aiohttp import web
 
 from libs.chassis.auth import Signer
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.bus import Bus, BusLostError, BusUnavailableError, Subscription, connect
+from libs.chassis.bus import Bus, BusLostError, BusUnavailableError, Subscription, join
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
@@ -196,7 +196,7 @@ async def _on_the_bus(settings: Settings, core: _Core) -> None:
     """Follow and say facts while there is a bus; without one, the endpoints go on."""
     while True:
         try:
-            async with await connect(settings.bus.url.get_secret_value(), SERVICE) as bus:
+            async with await join(settings.bus, SERVICE) as bus:
                 core.bus = bus
                 await _work(core, bus)
         except* (BusLostError, BusUnavailableError) as lost:

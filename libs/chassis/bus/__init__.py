@@ -1,6 +1,6 @@
 """JetStream: publish batches, deliver messages. The only part that speaks to the bus."""
 
-from libs.chassis.bus.connection import Bus, connect
+from libs.chassis.bus.connection import Bus, connect, join
 from libs.chassis.bus.delivery import Delivery, Handler, backoff
 from libs.chassis.bus.errors import (
     BatchDuplicateError,
@@ -28,4 +28,5 @@ __all__ = [
     "Subscription",
     "backoff",
     "connect",
+    "join",
 ]

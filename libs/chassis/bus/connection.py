@@ -17,6 +17,7 @@ from libs.chassis.bus import publishing, streams
 from libs.chassis.bus.errors import BusLostError, BusUnavailableError, answered
 from libs.chassis.bus.publishing import Message
 from libs.chassis.bus.streams import StreamState
+from libs.chassis.settings import STREAM_BYTES, BusSettings
 from libs.contracts.bus import inbox_prefix
 
 log = structlog.get_logger(__name__)
@@ -34,14 +35,16 @@ async def connect(
     url: str,
     service: str,
     *,
+    stream_bytes: int = STREAM_BYTES,
     ping_interval: timedelta = timedelta(seconds=5),
     start_wait: timedelta = START_WAIT,
 ) -> "Bus":
     """Connect as ``service``; a server that is still starting is awaited for 30 s.
 
-    ``url`` carries user and password; several servers are separated by commas.
+    ``url`` carries user and password; several servers are separated by commas. A stream that
+    is made holds at most ``stream_bytes``.
     """
-    bus = Bus(Client(), service)
+    bus = Bus(Client(), service, stream_bytes=stream_bytes)
     try:
         async with asyncio.timeout(start_wait.total_seconds()):
             await bus.open(url, ping_interval=ping_interval)
@@ -51,12 +54,19 @@ async def connect(
     return bus
 
 
+async def join(settings: BusSettings, service: str) -> "Bus":
+    """Connect as ``service`` to where, and with the limits that, its environment says."""
+    url = settings.url.get_secret_value()
+    return await connect(url, service, stream_bytes=settings.stream_bytes)
+
+
 class Bus:
     """Everything has a deadline, and no callback can kill the client's read loop."""
 
-    def __init__(self, client: Client, service: str) -> None:
+    def __init__(self, client: Client, service: str, *, stream_bytes: int = STREAM_BYTES) -> None:
         self._client = client
         self._service = service
+        self._stream_bytes = stream_bytes
         self._closed = asyncio.Event()
         self._reconnected: set[Callable[[], None]] = set()
         self._waiting: set[asyncio.Timeout] = set()
@@ -216,7 +226,7 @@ class Bus:
 
     async def ensure_stream(self, service: str) -> StreamState:
         """The service's stream, as the code describes it."""
-        return await streams.ensure(self, service)
+        return await streams.ensure(self, service, max_bytes=self._stream_bytes)
 
     async def state(self, stream: str) -> StreamState:
         return await streams.state(self, stream)

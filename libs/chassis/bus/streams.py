@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from libs.chassis.bus.errors import BusRefusedError
+from libs.chassis.settings import STREAM_BYTES
 from libs.contracts.bus import stream_of, stream_subjects
 from libs.contracts.event import MAX_BYTES
 
@@ -37,24 +38,24 @@ class StreamState:
     last_seq: int
 
 
-def config(service: str, *, replicas: int = 1) -> dict[str, Any]:
+def config(service: str, *, max_bytes: int = STREAM_BYTES, replicas: int = 1) -> dict[str, Any]:
     """The stream of everything ``service`` says.
 
-    Discarding *new* messages pushes back into the outbox, which is durable; discarding old
-    ones would drop facts that nobody has read.
+    A full one discards its oldest facts, which stay in the outbox. Refusing new ones instead
+    would stop every service until the oldest fact is ``MAX_AGE`` old.
     """
     return {
         "name": stream_of(service),
         "subjects": list(stream_subjects(service)),
         "retention": "limits",
         "storage": "file",
-        "discard": "new",
+        "discard": "old",
         "num_replicas": replicas,
         "max_age": nanoseconds(MAX_AGE),
         "duplicate_window": nanoseconds(DUPLICATE_WINDOW),
         "max_msg_size": MAX_BYTES + _HEADER_BYTES,
         "max_msgs": -1,
-        "max_bytes": -1,
+        "max_bytes": max_bytes,
         "max_consumers": -1,
         "allow_atomic": True,
         "deny_delete": True,
@@ -63,13 +64,13 @@ def config(service: str, *, replicas: int = 1) -> dict[str, Any]:
     }
 
 
-async def ensure(bus: Api, service: str) -> StreamState:
+async def ensure(bus: Api, service: str, *, max_bytes: int = STREAM_BYTES) -> StreamState:
     """Create the stream, or change an existing one to what the code says.
 
     A change that the server refuses is ``BusRefusedError``: code and server disagree, and
     nobody may go on as if they did not.
     """
-    wanted = config(service)
+    wanted = config(service, max_bytes=max_bytes)
     name = wanted["name"]
     try:
         found = await bus.api(f"STREAM.CREATE.{name}", wanted)

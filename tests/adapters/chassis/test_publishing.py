@@ -1,6 +1,7 @@
 """Publishing to a real server, and to the bus that stands in for it."""
 
 import asyncio
+import os
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from libs.chassis.bus import (
     BusUnavailableError,
     FencedError,
     Publisher,
+    connect,
     publishing,
     streams,
 )
@@ -167,6 +169,23 @@ async def test_a_stream_of_other_settings_is_changed(
     assert found["duplicate_window"] == streams.nanoseconds(timedelta(minutes=5))
 
 
+async def test_a_full_stream_lets_its_oldest_facts_go(nats_server: NatsServer) -> None:
+    url, most = nats_server.url(SOURCE), 2**20
+    async with await connect(url, SOURCE, stream_bytes=most) as small:
+        await small.ensure_stream(SOURCE)
+        for n in range(1, 9):
+            noise = os.urandom(100_000).hex()  # which cannot be compressed to nothing
+            sent = message(entity=n)
+            whole = publishing.Message(sent.id, sent.subject, sent.body + noise.encode())
+            assert await small.publish_batch([whole], stream=STREAM) == [n]
+
+        state = (await small.api(f"STREAM.INFO.{STREAM}"))["state"]
+
+    assert state["last_seq"] == 8
+    assert 1 < state["first_seq"] < 8
+    assert state["bytes"] <= most
+
+
 async def test_a_stream_that_cannot_be_as_the_code_says_is_refused(
     builder: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,8 +198,8 @@ async def test_a_stream_that_cannot_be_as_the_code_says_is_refused(
 _config = streams.config
 
 
-def _in_memory(service: str) -> dict[str, object]:
-    return _config(service) | {"storage": "memory"}
+def _in_memory(service: str, *, max_bytes: int) -> dict[str, object]:
+    return _config(service, max_bytes=max_bytes) | {"storage": "memory"}
 
 
 async def test_round_trips_of_many_tasks_do_not_mix(builder: Bus) -> None:
