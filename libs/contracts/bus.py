@@ -101,6 +101,11 @@ def consumers_of(service: str) -> tuple[ConsumerSpec, ...]:
     return tuple(spec for spec in CONSUMERS if spec.service == service)
 
 
+def log_of(service: str) -> ConsumerSpec:
+    """The consumer that keeps everything that ``service`` says."""
+    return next(spec for spec in CONSUMERS if (spec.source, spec.purpose) == (service, "log"))
+
+
 def publish_permissions(service: str) -> tuple[str, ...]:
     """Subjects that the service's NATS user may publish: its facts, its pulls, its acks."""
     allowed = (
@@ -111,6 +116,7 @@ def publish_permissions(service: str) -> tuple[str, ...]:
         allowed += [
             f"$JS.API.STREAM.{verb}.{own}" for verb in ("CREATE", "UPDATE", "INFO", "MSG.GET")
         ]
+        allowed.append(f"$JS.API.CONSUMER.INFO.{own}.{log_of(service).durable}")
     for spec in consumers_of(service):
         at = f"{spec.stream}.{spec.durable}"
         allowed += [

@@ -20,6 +20,11 @@ class RecordingBus:
         del stream
         return StreamState(self._created, min(1, len(self.sent)), len(self.sent))
 
+    async def acknowledged(self, stream: str, consumer: str) -> int:
+        """Nobody listens."""
+        del stream, consumer
+        return 0
+
     async def publish_batch(
         self, messages: Sequence[Message], *, stream: str, expected_last: int | None = None
     ) -> list[int]:

@@ -25,6 +25,9 @@ class Passing:
     async def state(self, stream: str) -> StreamState:
         return await self.bus.state(stream)
 
+    async def acknowledged(self, stream: str, consumer: str) -> int:
+        return await self.bus.acknowledged(stream, consumer)
+
     async def publish_batch(
         self, messages: Sequence[Message], *, stream: str, expected_last: int | None = None
     ) -> list[int]:

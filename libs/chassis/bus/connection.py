@@ -231,6 +231,9 @@ class Bus:
     async def state(self, stream: str) -> StreamState:
         return await streams.state(self, stream)
 
+    async def acknowledged(self, stream: str, consumer: str) -> int:
+        return await streams.acknowledged(self, stream, consumer)
+
     async def publish_batch(
         self, messages: Sequence[Message], *, stream: str, expected_last: int | None = None
     ) -> list[int]:

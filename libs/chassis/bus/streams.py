@@ -86,6 +86,17 @@ async def state(bus: Api, stream: str) -> StreamState:
     return _state(await bus.api(f"STREAM.INFO.{stream}"))
 
 
+async def acknowledged(bus: Api, stream: str, consumer: str) -> int:
+    """Up to which sequence that consumer is done with everything; 0 where it does not exist."""
+    try:
+        found = await bus.api(f"CONSUMER.INFO.{stream}.{consumer}")
+    except BusRefusedError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return 0
+    return int(found["ack_floor"]["stream_seq"])
+
+
 async def stored_ids(
     bus: Api, stream: str, *, after: int, upto: int
 ) -> AsyncIterator[tuple[int, str]]:

@@ -19,13 +19,16 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.lifecycle import Wake
 from libs.chassis.metrics import PUBLISHED
 from libs.chassis.postgres import Connection, Pool, acquired
-from libs.contracts.bus import stream_of
+from libs.contracts.bus import log_of, stream_of
 
 log = structlog.get_logger(__name__)
 
 POLL: Final = timedelta(milliseconds=100)
 LOOK: Final = timedelta(seconds=5)
 """How often the stream is compared with what was recorded, even when nothing happens."""
+
+ASK: Final = timedelta(hours=1)
+"""How often the bus is asked what the log has, which lets old facts go."""
 
 _RETRY: Final = timedelta(milliseconds=500)
 _MAX_BATCH_BYTES: Final = 4 * 2**20
@@ -41,7 +44,7 @@ SELECT id, entity_id, entity_seq, subject, body FROM outbox
 WHERE published_at IS NULL ORDER BY id LIMIT $1
 """
 _MARK: Final = """
-UPDATE outbox SET published_at = now(), stream_seq = said.seq
+UPDATE outbox SET published_at = clock_timestamp(), stream_seq = said.seq
 FROM unnest($1::uuid[], $2::bigint[]) AS said (id, seq)
 WHERE outbox.id = said.id AND outbox.id >= $3
 """
@@ -50,6 +53,11 @@ _MOVE: Final = """
 INSERT INTO outbox_relay (stream, stream_created, last_seq) VALUES ($1, $2, $3)
 ON CONFLICT (stream) DO UPDATE
 SET stream_created = excluded.stream_created, last_seq = excluded.last_seq
+"""
+_ERA: Final = "INSERT INTO outbox_era DEFAULT VALUES ON CONFLICT (since) DO NOTHING"
+_LOGGED: Final = """
+UPDATE outbox_era SET logged_seq = greatest(logged_seq, $1)
+WHERE since = (SELECT max(since) FROM outbox_era)
 """
 _UNMARK: Final = """
 UPDATE outbox SET published_at = NULL, stream_seq = NULL
@@ -91,6 +99,7 @@ class Relay:
         self._stream = stream_of(service)
         self._wake = wake
         self._surveyed = False
+        self._ask_at = 0.0
 
     async def run(self) -> None:
         """Never returns. Bus or database away is retried; anything else is a bug and ends it."""
@@ -162,13 +171,31 @@ class Relay:
         out again. One that is longer holds a batch whose acknowledgement never came.
         """
         state = await self._publisher.ensure_stream(self._service)
-        known = await self._recorded(connection) or Place(state.created, 0)
+        known = await self._recorded(connection)
+        if known is None:
+            known = Place(state.created, 0)
+            await connection.execute(_ERA)
         if known.created != state.created:
             known = await self._refill(connection, Place(state.created, 0))
         elif known.last_seq > state.last_seq:
             known = await self._refill(connection, Place(state.created, state.last_seq))
         await self._catch_up(connection, known, state)
         await connection.execute(_MOVE, self._stream, state.created, state.last_seq)
+        await self._note_logged(connection, state)
+
+    async def _note_logged(self, connection: Connection, state: StreamState) -> None:
+        """What cannot be learned now is learned later; facts only stay for longer."""
+        now = asyncio.get_running_loop().time()
+        if now < self._ask_at:
+            return
+        self._ask_at = now + ASK.total_seconds()
+        try:
+            seq = await self._publisher.acknowledged(self._stream, log_of(self._service).durable)
+        except ServiceError as error:
+            log.warning("relay.log_unknown", code=error.code, detail=error.detail)
+        else:
+            if seq <= state.last_seq:  # else it speaks of facts that the stream has lost
+                await connection.execute(_LOGGED, seq)
 
     async def _recorded(self, connection: Connection) -> Place | None:
         row = await connection.fetchrow(_PLACE, self._stream)
@@ -176,6 +203,7 @@ class Relay:
 
     async def _refill(self, connection: Connection, kept: Place) -> Place:
         status = await connection.execute(_UNMARK, MAX_AGE, kept.last_seq)
+        await connection.execute(_ERA)
         log.error("relay.stream_lost_facts", stream=self._stream, kept=kept.last_seq, refill=status)
         return kept
 
