@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
-from libs.chassis.bus import Bus, Subscription, connect
+from libs.chassis.bus import Bus, BusUnavailableError, Subscription, connect
 from libs.chassis.bus.streams import MAX_AGE
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.inbox import Inbox
@@ -16,6 +17,7 @@ from tests.support.facts import SOURCE, STREAM, Tx, admin, say
 from tests.support.handlers import Recorder
 from tests.support.loops import eventually, running
 from tests.support.nats import NatsServer
+from tests.support.publishers import Passing
 from tests.support.relays import relay_of
 
 WEEK = timedelta(weeks=1)
@@ -97,6 +99,25 @@ async def test_facts_that_were_never_said_stay(pool: Pool, database: Database[Tx
     await dropped(pool, after=KEEP + WEEK)
 
     assert await count(pool, "outbox") == 1
+
+
+class Silent(Passing):
+    """Does not tell how far the log is: a server whose permissions are not ours."""
+
+    @override
+    async def acknowledged(self, stream: str, consumer: str) -> int:
+        raise BusUnavailableError("no answer")
+
+
+async def test_a_bus_that_does_not_tell_what_the_log_has_holds_up_nothing(
+    builder: Bus, pool: Pool, database: Database[Tx]
+) -> None:
+    await say(database, 3)
+
+    assert await relay_of(pool, Silent(builder)).flush() == 3
+
+    await dropped(pool, after=KEEP + WEEK)
+    assert await count(pool, "outbox") == 3
 
 
 async def test_what_the_log_had_of_a_lost_stream_says_nothing_of_the_next(
