@@ -1,5 +1,6 @@
 """Claim an event once per consumer, in the transaction of its effect."""
 
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,13 @@ _CLAIM: Final = """
 INSERT INTO inbox (consumer, event_id) VALUES ($1, $2)
 ON CONFLICT (consumer, event_id) DO NOTHING
 RETURNING true
+"""
+
+
+_CLAIM_ALL: Final = """
+INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
+ON CONFLICT (consumer, event_id) DO NOTHING
+RETURNING event_id
 """
 
 
@@ -22,3 +30,8 @@ class Inbox:
         A second claimer waits for the first one's outcome.
         """
         return await self._connection.fetchval(_CLAIM, consumer, event_id) is not None
+
+    async def claim_all(self, consumer: str, event_ids: Collection[UUID]) -> set[UUID]:
+        """Those of the ids that nobody had claimed."""
+        rows = await self._connection.fetch(_CLAIM_ALL, consumer, list(event_ids))
+        return {row["event_id"] for row in rows}

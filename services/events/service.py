@@ -1,6 +1,8 @@
 """The log's use cases: record a fact once, read, verify, anchor."""
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -19,9 +21,10 @@ from services.events.domain import (
     genesis,
     link,
 )
-from services.events.store import LogStore
+from services.events.store import LogStore, NewEntry
 
 _VERIFY_PAGE: Final = 500
+_TOGETHER: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +33,70 @@ class Tx:
     inbox: Inbox
 
 
+@dataclass(slots=True, eq=False)
+class _Fact:
+    """One that waits to be recorded. ``recorded`` is None until it is known."""
+
+    event: EnvelopeHead
+    raw: bytes
+    consumer: str
+    alone: bool = False
+    recorded: bool | None = None
+
+
 class EventLog:
     def __init__(self, database: Database[Tx]) -> None:
         self._database = database
+        self._waiting: dict[_Fact, None] = {}
+        self._turn = asyncio.Lock()
 
     async def record(self, event: EnvelopeHead, raw: bytes, *, consumer: str) -> bool:
         """Append ``raw`` to its organisation's chain; False when it was there already.
 
-        Idempotent by event id: the inbox claim and the entry are one transaction.
+        Idempotent by event id: the inbox claim and the entry are one transaction. What arrives
+        while the disk is busy shares the next transaction, in the order of arrival; when that
+        fails, each fact has one of its own, so that none suffers for another.
         """
+        fact = _Fact(event, raw, consumer)
+        self._waiting[fact] = None
+        try:
+            async with self._turn:
+                if fact.recorded is None:
+                    await self._record_with(fact)
+        finally:
+            self._waiting.pop(fact, None)
+        return bool(fact.recorded)
+
+    async def _record_with(self, fact: _Fact) -> None:
+        """Everything that waits, or ``fact`` alone: called by whichever waiter is first."""
+        batch = [fact] if fact.alone else [each for each in self._waiting if not each.alone]
+        batch = batch[:_TOGETHER] if fact in batch[:_TOGETHER] else [fact]
+        try:
+            claimed = await self._append(batch)
+        except BaseException:
+            for each in batch:
+                each.alone = True
+            raise
+        for each in batch:
+            each.recorded = each.event.id in claimed
+            self._waiting.pop(each, None)
+
+    async def _append(self, batch: Sequence[_Fact]) -> set[UUID]:
         async with self._database.transaction() as tx:
-            if not await tx.inbox.claim(consumer, event.id):
-                return False
-            head = await tx.log.lock(event.orgid, genesis=genesis(event.orgid))
-            digest = hashlib.sha256(raw).digest()
-            seq = head.seq + 1
-            following = Head(event.orgid, seq, link(head.hash, seq=seq, body_digest=digest))
-            await tx.log.append(
-                following, event=event, body=raw, digest=digest, name=short_name(event.type)
-            )
-        return True
+            claimed: set[UUID] = set()
+            for consumer in {each.consumer for each in batch}:
+                ids = {each.event.id for each in batch if each.consumer == consumer}
+                claimed |= await tx.inbox.claim_all(consumer, ids)
+            fresh = {each.event.id: each for each in batch if each.event.id in claimed}
+            for org_id in sorted({each.event.orgid for each in fresh.values()}):
+                head = await tx.log.lock(org_id, genesis=genesis(org_id))
+                entries = []
+                for each in fresh.values():
+                    if each.event.orgid == org_id:
+                        head, entry = _following(head, each)
+                        entries.append(entry)
+                await tx.log.append(head, entries)
+        return claimed
 
     async def read(self, org_id: UUID, query: Query) -> list[Entry]:
         """Entries after the cursor, oldest first."""
@@ -99,6 +146,14 @@ class EventLog:
                 return False
             await tx.log.add_anchor(anchor(previous, heads), heads)
         return True
+
+
+def _following(head: Head, fact: _Fact) -> tuple[Head, NewEntry]:
+    digest = hashlib.sha256(fact.raw).digest()
+    seq = head.seq + 1
+    moved = Head(head.org_id, seq, link(head.hash, seq=seq, body_digest=digest))
+    name = short_name(fact.event.type)
+    return moved, NewEntry(moved, fact.event, body=fact.raw, digest=digest, name=name)
 
 
 def short_name(event_type: str) -> str:

@@ -1,6 +1,7 @@
 """The log in Postgres. All of the events service's SQL is here; none of its rules are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chassis.postgres import Connection
@@ -59,6 +60,17 @@ _ADD_ANCHOR_HEAD = "INSERT INTO log_anchor_head (anchor, org_id, seq, hash) VALU
 _LOCK_ANCHORS = "LOCK TABLE log_anchor IN SHARE ROW EXCLUSIVE MODE"
 
 
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """One fact with the place in the chain that it is to have."""
+
+    head: Head
+    event: EnvelopeHead
+    body: bytes
+    digest: bytes
+    name: str
+
+
 class LogStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -71,24 +83,25 @@ class LogStore:
             row = await self._connection.fetchrow(_LOCK_CHAIN, org_id)
         return Head(**dict(row or {}))
 
-    async def append(
-        self, head: Head, *, event: EnvelopeHead, body: bytes, digest: bytes, name: str
-    ) -> None:
-        """Store ``body`` as the entry that ``head`` names, and move the chain there."""
-        await self._connection.execute(
-            _APPEND,
-            head.org_id,
-            head.seq,
-            head.hash,
-            digest,
-            body,
-            event.id,
-            name,
-            event.entityid,
-            event.actor,
-            event.correlationid,
-            event.time,
-        )
+    async def append(self, head: Head, entries: Sequence[NewEntry]) -> None:
+        """Store entries that follow from one another, and move the chain to ``head``, the last."""
+        rows = [
+            (
+                each.head.org_id,
+                each.head.seq,
+                each.head.hash,
+                each.digest,
+                each.body,
+                each.event.id,
+                each.name,
+                each.event.entityid,
+                each.event.actor,
+                each.event.correlationid,
+                each.event.time,
+            )
+            for each in entries
+        ]
+        await self._connection.executemany(_APPEND, rows)
         await self._connection.execute(_MOVE_CHAIN, head.org_id, head.seq, head.hash)
 
     async def first(self, org_id: UUID, query: Query) -> list[Entry]:

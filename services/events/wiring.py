@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -26,6 +27,9 @@ from services.events.stream import Feed
 
 SERVICE = "events"
 
+_LANES: Final = 16
+"""Facts of as many entities that may share a transaction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -47,7 +51,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         letters = DeadLetters(pool)
         subscriptions = {
             f"{spec.durable} on {spec.stream}": Subscription(
-                bus, spec, LogConsumer(log, consumer=spec.durable), letters
+                bus, spec, LogConsumer(log, consumer=spec.durable), letters, concurrency=_LANES
             ).run
             for spec in consumers_of(SERVICE)
         }

@@ -41,6 +41,41 @@ async def test_concurrent_events_get_gap_free_numbers(log: EventLog) -> None:
     assert await log.verify(ORG) == await log.head(ORG)
 
 
+async def test_what_arrives_together_shares_a_transaction(log: EventLog, pool: Pool) -> None:
+    await asyncio.gather(*(record(log, pushed(f"v{n}")) for n in range(50)))
+
+    assert await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM log_entry") <= 3
+
+
+async def test_none_suffers_for_another(log: EventLog) -> None:
+    there = pushed("there")
+    await record(log, there)
+    stranger = LogConsumer(log, consumer="another-v1")  # has not claimed what the log has
+
+    outcomes = await asyncio.gather(
+        record(log, pushed("v0")),
+        stranger(there, there.model_dump_json().encode()),
+        *(record(log, pushed(f"v{n}")) for n in range(1, 20)),
+        return_exceptions=True,
+    )
+
+    assert [type(each) for each in outcomes if each] == [asyncpg.UniqueViolationError]
+    assert (await log.head(ORG)).seq == 21
+    assert await log.verify(ORG) == await log.head(ORG)
+
+
+async def test_a_waiter_that_is_cancelled_leaves_nothing_behind(log: EventLog) -> None:
+    tasks = [asyncio.create_task(record(log, pushed(f"v{n}"))) for n in range(10)]
+    await asyncio.sleep(0)
+    for each in tasks[:5]:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await record(log, pushed("last"))
+
+    assert (await log.head(ORG)).seq >= 6
+    assert await log.verify(ORG) == await log.head(ORG)
+
+
 async def test_a_tenant_sees_only_its_own_chain(
     log: EventLog, url: str, session: aiohttp.ClientSession
 ) -> None:
