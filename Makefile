@@ -16,6 +16,8 @@ index = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(PYTHON) -m pip confi
 uv = VIRTUAL_ENV=$(CURDIR)/.venv $(if $(index),UV_DEFAULT_INDEX='$(index)') $(bin)/uv
 home := $(if $(HOME_DIR),--home $(HOME_DIR))
 pytest := $(bin)/python -m pytest
+# Tests wait for processes more than they compute: two at a time suit two cores.
+WORKERS ?= 2
 
 .PHONY: help demo up down test check format bench soak docs lock clean
 
@@ -32,7 +34,7 @@ down: $(stamp) ## stop it
 	@$(bin)/yokocho down $(home) $(ARGS)
 
 test: check ## everything but the long forms
-	$(pytest) -m "not soak" $(ARGS)
+	$(pytest) -m "not soak" --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 soak: $(stamp) ## the long forms: kills at random moments, power cuts
 	$(pytest) -m soak --timeout 3600 $(ARGS)

@@ -1,9 +1,12 @@
 """The real BentoML client in an environment of its own, far from the platform's."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,16 +60,23 @@ def install(steps: Steps, home: Path, *, requirements: Path = REQUIREMENTS) -> B
     folder = cache_folder() / "clients" / key
     python = folder / "bin" / "python"
     marker = folder / ".complete"
-    if not marker.exists():
-        env = dict(os.environ)
-        steps.run(
-            "client",
-            [uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)],
-            env=env,
-        )
-        install = [uv, "pip", "install", "--require-hashes", "--python", str(python)]
-        steps.run("client", [*install, "-r", str(requirements)], env=env)
-        compiled = [str(python), "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
-        steps.start("compile", compiled, env=env).process.wait()
-        marker.touch()
+    with _alone(folder):
+        if not marker.exists():
+            env = dict(os.environ)
+            venv = [uv, "venv", "-q", "--clear", "--python", sys.executable, str(folder)]
+            steps.run("client", venv, env=env)
+            install = [uv, "pip", "install", "--require-hashes", "--python", str(python)]
+            steps.run("client", [*install, "-r", str(requirements)], env=env)
+            compiled = [str(python), "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
+            steps.start("compile", compiled, env=env).process.wait()
+            marker.touch()
     return BentoClient(python=python, home=home)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two demos that want the same environment make it once; the second waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
