@@ -1,28 +1,26 @@
 """`kill -9` of every process in the middle of the main job: nothing lost, nothing twice."""
 
-import collections
 import os
 import random
 import signal
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
 
-import psutil
 import pytest
 
 from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
-from tests.support.driver import BentoFiles, Driver
+from tests.support.driver import BentoFiles
+from tests.support.faults import (
+    PROCESSES,
+    SEED,
+    assert_nothing_left,
+    check_log,
+    is_alive,
+    job,
+    kill_within,
+)
 from tests.support.platform import LocalPlatform, running
-
-PROCESSES: Final = ("registry", "builder", "deployer", "gateway", "events", "nats", "postgres")
-SEED: Final = int(os.environ.get("FAULT_SEED", "7"))
-SOAK_KILLS: Final = 10
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -42,55 +40,7 @@ def platform(
     with running(tmp_path_factory.mktemp("faults") / "home") as platform:
         job(platform, files, "warm-up")
         yield platform
-
-
-def job(platform: LocalPlatform, files: BentoFiles, name: str) -> Driver:
-    """Push a new version, deploy it, wait, predict, delete."""
-    driver = Driver(platform, platform.token)
-    driver.push(files, "echo", name)
-    driver.deploy(f"echo:{name}", name)
-    driver.wait(name, "running")
-    answer = predict(platform, name)
-    assert answer == (200, "v1: hello"), answer
-    return driver
-
-
-def predict(platform: LocalPlatform, name: str) -> tuple[int, Any]:
-    """A prediction; a caller's connection that died with the gateway is made again."""
-    deadline = time.monotonic() + 30
-    while True:
-        with suppress(OSError):
-            answer = platform.predict(name, "say", {"text": "hello"})
-            if answer[0] == 200 or time.monotonic() > deadline:
-                return answer
-        time.sleep(0.1)
-
-
-def kill_within(platform: LocalPlatform, process: str, *, seconds: float) -> threading.Timer:
-    timer = threading.Timer(seconds, os.kill, (platform.pid(process), signal.SIGKILL))
-    timer.start()
-    return timer
-
-
-def check_log(platform: LocalPlatform, name: str) -> None:
-    """Each fact of the job is in the log once and the chain is whole."""
-    deadline = time.monotonic() + 30
-    while True:
-        events = platform.events()
-        said = collections.Counter(
-            event["type"].split(".", 2)[2]
-            for event in events
-            if name in {event["data"].get("version"), event["data"].get("deployment")}
-        )
-        if said["deployment.routed.v1"] or time.monotonic() > deadline:
-            break
-        time.sleep(0.2)
-    ids = [event["id"] for event in events]
-    assert len(ids) == len(set(ids))
-    assert said["bento.pushed.v1"] == 1, said
-    assert said["deployment.requested.v1"] == 1, said
-    assert said["deployment.ready.v1"] >= 1, said
-    assert platform.request("GET", "/api/events/verify")[1]["intact"] is True
+    assert_nothing_left(platform)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -108,28 +58,6 @@ def test_one_kill_in_the_middle_of_the_main_job(
     check_log(platform, name)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("process", PROCESSES)
-def test_ten_kills_at_random_moments(
-    platform: LocalPlatform, files: BentoFiles, process: str
-) -> None:
-    chance = random.Random(f"{SEED}-{process}-soak")  # noqa: S311  # not a secret
-    for turn in range(SOAK_KILLS):
-        name = f"soak-{process}-{turn}"
-        timer = kill_within(platform, process, seconds=chance.uniform(0.0, 6.0))
-        job(platform, files, name)
-        timer.join()
-        check_log(platform, name)
-        platform.request("DELETE", f"/api/v2/deployments/{name}?cluster=default")
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie has ended: nobody on this machine may be there to collect it."""
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False
-
-
 def test_down_after_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
     with running(tmp_path / "home") as platform:
         told = platform.status()
@@ -139,9 +67,7 @@ def test_down_after_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
 
         pids = [each["pid"] for each in told["services"].values()]
         assert [pid for pid in pids if is_alive(pid)] == []
-        for port in (platform.port, platform.port + 1):
-            with socket.socket() as probe:
-                assert probe.connect_ex(("127.0.0.1", port)) != 0
+        assert_nothing_left(platform)
 
 
 def test_up_after_a_killed_supervisor_copes_with_what_it_left(tmp_path: Path) -> None:
