@@ -39,7 +39,10 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version with what is known of its bytes. ``manifest`` is JSON as it was sent."""
+    """One version with what is known of its bytes. ``manifest`` is JSON as it was sent.
+
+    ``upload_id`` is there while bytes flow: it says whose.
+    """
 
     id: UUID
     org_id: UUID
@@ -59,6 +62,8 @@ class Version:
     digest: str | None
     traceparent: str | None
     seq: int
+    reserved_bytes: int = 0
+    upload_id: UUID | None = None
 
     @property
     def described(self) -> dict[str, Any]:

@@ -45,3 +45,24 @@ class BlobNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "blob-not-found"
     title: ClassVar[str] = "No such blob"
+
+
+class QuotaExceededError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NO_SPACE
+    code: ClassVar[str] = "quota-exceeded"
+    title: ClassVar[str] = "The organisation may not store that much"
+
+    def __init__(self, needed: int, *, used: int, maximum: int) -> None:
+        super().__init__(
+            f"the organisation may store {maximum} bytes and uses {used}, so there is no room "
+            f"for {needed} more",
+            needed=needed,
+            used=used,
+            maximum=maximum,
+        )
+
+
+class UploadLostError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "upload-lost"
+    title: ClassVar[str] = "The upload is no longer the version's own"

@@ -15,6 +15,14 @@ class BlobSettings(SettingsGroup):
     root: Path = Field(description="Folder of the blobs; on a file system with hard links")
 
 
+class UploadSettings(SettingsGroup):
+    """What is asked of a client that sends bytes."""
+
+    silence_seconds: float = Field(
+        default=60.0, ge=1, description="How long a client may send nothing before it is gone"
+    )
+
+
 class Settings(ProducerSettings):
     """``YOKOCHO_REGISTRY_POSTGRES__DSN``, ``YOKOCHO_REGISTRY_BLOBS__ROOT`` and so on."""
 
@@ -22,3 +30,4 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_REGISTRY_")
 
     blobs: BlobSettings
+    uploads: UploadSettings = UploadSettings()

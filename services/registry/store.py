@@ -51,27 +51,39 @@ _REVISE = """
 """
 _STATE = """
     UPDATE version SET upload_status = $2, upload_reason = $3, updated_at = $4,
+        reserved_bytes = $5, upload_id = $6, upload_alive_at = $4,
         upload_started_at = CASE WHEN $2 = 'uploading' THEN $4 ELSE upload_started_at END,
         upload_finished_at = CASE WHEN $2 = 'failed' THEN $4 ELSE upload_finished_at END
     WHERE id = $1
 """
+_RENEW = "UPDATE version SET reserved_bytes = $2, upload_alive_at = $3 WHERE id = $1"
 _ADD_BLOB = """
     INSERT INTO blob (digest, size_bytes, chunks) VALUES ($1, $2, $3)
     ON CONFLICT (digest) DO NOTHING
 """
 _FINISH = """
     UPDATE version SET upload_status = 'success', upload_reason = '', upload_finished_at = $3,
-        updated_at = $3, digest = $2, traceparent = $4, seq = seq + 1
+        updated_at = $3, digest = $2, traceparent = $4, seq = seq + 1,
+        reserved_bytes = 0, upload_id = NULL
     WHERE id = $1 RETURNING seq
 """
 _BLOB = """
     SELECT digest, size_bytes, chunks FROM blob
     WHERE digest = $2 AND EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
 """
-_INTERRUPTED = """
-    UPDATE version SET upload_status = 'failed', upload_reason = $1, upload_finished_at = $2
-    WHERE upload_status = 'uploading' RETURNING id
+_SILENT = """
+    SELECT * FROM version WHERE upload_status = 'uploading' AND upload_alive_at <= $1
+    ORDER BY upload_alive_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
+_SIZE = "SELECT size_bytes FROM blob WHERE digest = $1"
+_CHARGE = """
+    INSERT INTO usage AS u (org_id, reserved_bytes, committed_bytes)
+    VALUES ($1, greatest($2, 0), greatest($3, 0))  -- checked even where there is a row to update
+    ON CONFLICT (org_id) DO UPDATE SET reserved_bytes = u.reserved_bytes + $2,
+                                       committed_bytes = u.committed_bytes + $3
+    RETURNING reserved_bytes + committed_bytes
+"""
+_LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
 _COLUMNS: Final = tuple(Version.__dataclass_fields__)
 
@@ -156,8 +168,38 @@ class RegistryStore:
             _REVISE, revised.id, revised.description, revised.manifest, labels, now
         )
 
-    async def state(self, version_id: UUID, status: str, *, reason: str, now: datetime) -> None:
-        await self._connection.execute(_STATE, version_id, status, reason, now)
+    async def state(
+        self,
+        version_id: UUID,
+        status: str,
+        *,
+        now: datetime,
+        reason: str = "",
+        reserved: int = 0,
+        upload_id: UUID | None = None,
+    ) -> None:
+        await self._connection.execute(_STATE, version_id, status, reason, now, reserved, upload_id)
+
+    async def renew(self, version_id: UUID, *, reserved: int, now: datetime) -> None:
+        await self._connection.execute(_RENEW, version_id, reserved, now)
+
+    async def lock_silent(self, since: datetime) -> Version | None:
+        """One version that waits for bytes of which none came after ``since``."""
+        row = await self._connection.fetchrow(_SILENT, since)
+        return _version(row) if row else None
+
+    async def charge(self, org_id: UUID, *, reserved: int, committed: int) -> int:
+        """Add to what the organisation uses; the new sum. Others wait until the commit."""
+        return int(await self._connection.fetchval(_CHARGE, org_id, reserved, committed))
+
+    async def limit(self, org_id: UUID, name: str) -> int | None:
+        """The only reader of limits. ``None``: there is none."""
+        maximum: int | None = await self._connection.fetchval(_LIMIT, org_id, name)
+        return maximum
+
+    async def size_of(self, digest: str | None) -> int:
+        """Zero where there is no blob."""
+        return int(await self._connection.fetchval(_SIZE, digest) or 0)
 
     async def finish(
         self, version_id: UUID, blob: Blob, *, now: datetime, traceparent: str | None
@@ -172,9 +214,6 @@ class RegistryStore:
         """Only where a version of the organisation has it."""
         row = await self._connection.fetchrow(_BLOB, org_id, digest)
         return Blob(**dict(row)) if row else None
-
-    async def fail_interrupted(self, reason: str, now: datetime) -> int:
-        return len(await self._connection.fetch(_INTERRUPTED, reason, now))
 
     async def image_status(self, version_id: UUID, status: str) -> None:
         await self._connection.execute(_IMAGE, version_id, status)

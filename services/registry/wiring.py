@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
 from services.registry.http import routes
-from services.registry.service import Registry, Tx
+from services.registry.service import Registry, Tx, Uploads
 from services.registry.settings import Settings
 from services.registry.store import RegistryStore
 
@@ -43,13 +44,16 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         await join(settings.bus, SERVICE) as bus,
     ):
         wake = Wake()
-        registry = Registry(Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set))
+        database = Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set)
+        registry = Registry(database)
+        silence = timedelta(seconds=settings.uploads.silence_seconds)
+        uploads = Uploads(database, silence=silence)
         blobs = FileBlobs(settings.blobs.root)
         blobs.sweep()
-        await registry.fail_interrupted()
+        await uploads.fail_all()
         yield Parts(
             app=build_app(
-                routes(registry, blobs),
+                routes(registry, uploads, blobs),
                 service=SERVICE,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)

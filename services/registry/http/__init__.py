@@ -6,13 +6,17 @@ from services.registry.domain import Kind
 from services.registry.http.bytes import BytesApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.versions import VersionsApi
-from services.registry.service import Registry
+from services.registry.service import Registry, Uploads
 
 
-def routes(registry: Registry, blobs: FileBlobs) -> list[Route]:
+def routes(registry: Registry, uploads: Uploads, blobs: FileBlobs) -> list[Route]:
     """Everything the registry answers."""
     return [
         *(route for kind in Kind for route in VersionsApi(registry, kind).routes()),
-        *(route for kind in Kind for route in BytesApi(registry, blobs, kind).routes()),
+        *(
+            route
+            for kind in Kind
+            for route in BytesApi(registry, uploads, blobs, kind=kind).routes()
+        ),
         *InternalApi(registry, blobs).routes(),
     ]

@@ -1,5 +1,9 @@
 """The bytes of versions: hashed and checked while received, checked while they are sent."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 from yaml import CSafeLoader, YAMLError, load
@@ -12,7 +16,7 @@ from libs.contracts.types import cut
 from services.registry.archive import ArchiveWalk
 from services.registry.domain import Kind, Repository, Upload, Version
 from services.registry.errors import ArchiveRefusedError, NotUploadedError
-from services.registry.service import INTERRUPTED, Registry
+from services.registry.service import INTERRUPTED, Flow, Registry, Uploads
 from services.registry.views import version_view
 
 
@@ -24,8 +28,11 @@ class FinishUpload(BaseModel):
 
 
 class BytesApi:
-    def __init__(self, registry: Registry, blobs: FileBlobs, kind: Kind) -> None:
+    def __init__(
+        self, registry: Registry, uploads: Uploads, blobs: FileBlobs, *, kind: Kind
+    ) -> None:
         self._registry = registry
+        self._uploads = uploads
         self._blobs = blobs
         self._kind = kind
 
@@ -48,51 +55,53 @@ class BytesApi:
         return self._view(version)
 
     async def start(self, request: web.Request) -> web.Response:
+        """Only a model's size is known here: a bento's counts the models beside it."""
         _, version = await self._found(request)
-        size = version.described.get("size_bytes")
-        if self._kind is Kind.MODEL and isinstance(size, int):
-            self._blobs.require(size)
-        return self._view(await self._registry.mark(version, Upload.UPLOADING))
+        size = version.described.get("size_bytes") if self._kind is Kind.MODEL else 0
+        announced = size if isinstance(size, int) and size > 0 else 0
+        self._blobs.require(announced)
+        return self._view(await self._uploads.announce(version, announced))
 
     async def finish(self, request: web.Request) -> web.Response:
         body = await read_body(request, FinishUpload)
         _, version = await self._found(request)
         if body.status is Upload.FAILED:
             reason = cut(body.reason or "the client gave up")
-            version = await self._registry.mark(version, Upload.FAILED, reason=reason)
+            version = await self._uploads.give_up(version, reason)
         elif version.upload_status != Upload.SUCCESS:
             raise NotUploadedError("finish_upload without bytes: send them to …/upload first")
         return self._view(version)
 
     async def upload(self, request: web.Request) -> web.Response:
         repository, version = await self._found(request)
-        version = await self._registry.mark(version, Upload.UPLOADING)
+        upload = await self._uploads.begin(version, request.content_length or 0)
         try:
             if request.content_length is not None:
                 self._blobs.require(request.content_length)
-            blob = await self._receive(request, repository, version)
+            blob = await self._receive(request, repository, upload)
+            return self._view(await self._uploads.finish(repository, upload, blob))
         except ServiceError as error:
-            await self._registry.mark(version, Upload.FAILED, reason=cut(error.detail))
+            await self._uploads.fail(upload, cut(error.detail))
             raise
-        except (OSError, web.HTTPException):
-            await self._registry.mark(version, Upload.FAILED, reason=INTERRUPTED)
+        except (OSError, web.HTTPException, web.RequestPayloadError):
+            await self._uploads.fail(upload, INTERRUPTED)
             raise
-        return self._view(await self._registry.finish(repository, version, blob))
 
-    async def _receive(
-        self, request: web.Request, repository: Repository, version: Version
-    ) -> Blob:
+    async def _receive(self, request: web.Request, repository: Repository, upload: Version) -> Blob:
         walk = ArchiveWalk(self._kind.description_file)
+        flow = Flow(self._uploads, upload)
         await accept_body(request)
         async with self._blobs.receive(walk) as receiving:
             received = 0
-            async for chunk in request.content.iter_any():
+            async for chunk in _arriving(request, self._uploads.silence):
                 received += len(chunk)
+                await flow.received(received)
                 await receiving.write(chunk)
             if request.content_length not in {None, received}:
                 raise ArchiveRefusedError("the archive is truncated: the connection broke")
+            await flow.received(received, whole=True)
             blob = await receiving.commit()
-        described(walk.finish(), f"{repository.name}:{version.version}")
+        described(walk.finish(), f"{repository.name}:{upload.version}")
         return blob
 
     async def download(self, request: web.Request) -> web.StreamResponse:
@@ -112,6 +121,19 @@ class BytesApi:
 
     def _view(self, version: Version) -> web.Response:
         return json_response(version_view(version, self._kind))
+
+
+async def _arriving(request: web.Request, silence: timedelta) -> AsyncIterator[bytes]:
+    """The body as it comes; a client that sends nothing for ``silence`` is gone."""
+    while True:
+        try:
+            async with asyncio.timeout(silence.total_seconds()):
+                chunk = await request.content.readany()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"nothing came for {silence}") from None
+        if not chunk:
+            return
+        yield chunk
 
 
 def described(content: bytes, tag: str) -> None:

@@ -1,94 +1,13 @@
 """The registry through its edge: push, pull, refuse, repair; real Postgres, real bytes."""
 
-import io
 import json
-import tarfile
-from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from libs.chassis.blobs import FileBlobs
-from libs.chassis.http import Readiness, build_app
-from libs.chassis.lifecycle import listen
-from libs.chassis.listener import Listener, Server
-from libs.chassis.postgres import Database, Pool
-from libs.contracts.identity import Principal
-from services.registry.http import routes
-from services.registry.service import Registry
-from services.registry.wiring import bind
-
-ORG = UUID(int=1)
-BENTOS = "/api/v1/bento_repositories/iris/bentos"
-
-
-@pytest.fixture
-async def url(pool: Pool, tmp_path: Path) -> AsyncIterator[str]:
-    async def authenticate(request: web.Request) -> Principal:
-        issuer = request.headers.get("X-Test-Issuer", "gateway")
-        return Principal(actor="user:1", issuer=issuer, org_id=ORG, org="default")
-
-    async def ready() -> Readiness:
-        return Readiness()
-
-    app = build_app(
-        routes(Registry(Database(pool, bind)), FileBlobs(tmp_path / "blobs")),
-        service="registry",
-        authenticate=authenticate,
-        ready=ready,
-    )
-    server = Server(Listener(app, listen("127.0.0.1", 0)))
-    await server.start()
-    yield f"http://{server.address}"
-    await server.drain(timedelta(seconds=1))
-    await server.close()
-
-
-@pytest.fixture
-async def session(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(url) as session:
-        yield session
-
-
-def archive(version: str, *, name: str = "bento.yaml", payload: bytes = b"x") -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, content in (
-            (f"./{name}", f"name: iris\nversion: {version}\n".encode()),
-            ("./src/weights", payload),
-        ):
-            info = tarfile.TarInfo(path)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
-async def send(
-    session: aiohttp.ClientSession, method: str, path: str, body: object = None
-) -> tuple[int, Any]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    data = None if body is None else io.BytesIO(raw)
-    async with session.request(method, path, data=data) as answer:
-        raw = await answer.read()
-        return answer.status, json.loads(raw) if "json" in answer.content_type else raw
-
-
-async def create(session: aiohttp.ClientSession, version: str, **manifest: object) -> None:
-    await send(session, "POST", "/api/v1/bento_repositories", {"name": "iris"})
-    body = {
-        "version": version,
-        "manifest": {"service": "s:S", "size_bytes": 1, **manifest},
-        "build_at": "2026-11-20 10:09:03.538404",
-        "labels": [{"key": "team", "value": version}],
-    }
-    status, made = await send(session, "POST", BENTOS, body)
-    assert status == 200, made
-    assert made["upload_status"] == "pending"
+from libs.chassis.postgres import Pool
+from tests.support.registry import BENTOS, archive, create, send
 
 
 async def test_what_was_pushed_comes_back_and_is_said_once(

@@ -1,19 +1,15 @@
-"""The registry's use cases; each is one transaction."""
+"""Repositories, versions and what others ask about them; each use case is one transaction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from libs.chassis import telemetry
 from libs.chassis.blobs import Blob
-from libs.chassis.inbox import Inbox
-from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Database
-from libs.contracts.registry import BentoPushed, ModelPushed, ModelReference, ResolvedBento
+from libs.contracts.registry import ModelReference, ResolvedBento
 from services.registry.domain import Kind, Repository, Upload, Version, models_of
 from services.registry.errors import (
     BlobNotFoundError,
@@ -22,17 +18,8 @@ from services.registry.errors import (
     VersionExistsError,
     VersionNotFoundError,
 )
-from services.registry.store import RegistryStore
+from services.registry.service.tx import Tx
 from services.registry.views import full_view
-
-INTERRUPTED: Final = "the upload was interrupted; push again"
-
-
-@dataclass(frozen=True, slots=True)
-class Tx:
-    store: RegistryStore
-    outbox: Outbox
-    inbox: Inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,31 +139,6 @@ class Registry:
             await tx.store.revise(revised, self._clock())
             return await tx.store.lock(version.id)
 
-    async def mark(self, version: Version, status: Upload, *, reason: str = "") -> Version:
-        async with self._database.transaction() as tx:
-            await tx.store.state(version.id, status, reason=reason, now=self._clock())
-            return await tx.store.lock(version.id)
-
-    async def finish(self, repository: Repository, version: Version, blob: Blob) -> Version:
-        """Point the version at its bytes and say so. The same bytes again say it once more."""
-        async with self._database.transaction() as tx:
-            traceparent = telemetry.traceparent()
-            seq = await tx.store.finish(
-                version.id, blob, now=self._clock(), traceparent=traceparent
-            )
-            facts: dict[str, Any] = {
-                "repository": repository.name,
-                "version": version.version,
-                "digest": blob.digest,
-                "size_bytes": blob.size_bytes,
-            }
-            if repository.kind == Kind.BENTO:
-                event: BentoPushed | ModelPushed = BentoPushed(bento_id=version.id, **facts)
-            else:
-                event = ModelPushed(model_id=version.id, **facts)
-            await tx.outbox.append(event, entity_seq=seq)
-            return await tx.store.lock(version.id)
-
     async def blob_of(self, version: Version) -> Blob:
         """The bytes of an uploaded version."""
         if version.upload_status != Upload.SUCCESS or version.digest is None:
@@ -224,11 +186,6 @@ class Registry:
             digest=blob.digest,
             size_bytes=blob.size_bytes,
         )
-
-    async def fail_interrupted(self) -> int:
-        """At start: whatever was being received when the process died."""
-        async with self._database.transaction() as tx:
-            return await tx.store.fail_interrupted(INTERRUPTED, self._clock())
 
     async def image_status(
         self, bento_id: UUID, status: str, *, event_id: UUID, consumer: str

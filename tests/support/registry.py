@@ -1,0 +1,163 @@
+"""The registry at its edge: served on a port of its own, and what its clients send."""
+
+import asyncio
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import aiohttp
+from aiohttp import web
+
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.http import Readiness, build_app
+from libs.chassis.lifecycle import listen
+from libs.chassis.listener import Listener, Server
+from libs.chassis.postgres import Database, Pool
+from libs.contracts.identity import Principal
+from services.registry.http import routes
+from services.registry.service import Registry, Uploads
+from services.registry.wiring import bind
+
+ORG: Final = UUID(int=1)
+BENTOS: Final = "/api/v1/bento_repositories/iris/bentos"
+SILENCE: Final = timedelta(seconds=60)
+_USAGE: Final = """
+    SELECT u.reserved_bytes, u.committed_bytes, v.reserved, v.stored
+    FROM (SELECT coalesce(sum(reserved_bytes), 0)::bigint AS reserved,
+                 coalesce(sum(size_bytes), 0)::bigint AS stored
+          FROM version LEFT JOIN blob USING (digest) WHERE org_id = $1) AS v
+    LEFT JOIN usage AS u ON u.org_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A registry and where it answers."""
+
+    url: str
+    uploads: Uploads
+    folder: Path
+
+    @property
+    def staged(self) -> list[Path]:
+        """Files of uploads under way."""
+        return list((self.folder / "receiving").iterdir())
+
+
+@asynccontextmanager
+async def served(
+    pool: Pool, folder: Path, *, silence: timedelta = SILENCE
+) -> AsyncIterator[Served]:
+    """Answers callers of ``X-Test-Org`` that come through ``X-Test-Issuer``."""
+
+    async def authenticate(request: web.Request) -> Principal:
+        issuer = request.headers.get("X-Test-Issuer", "gateway")
+        org_id = UUID(int=int(request.headers.get("X-Test-Org", "1")))
+        return Principal(actor="user:1", issuer=issuer, org_id=org_id, org="default")
+
+    async def ready() -> Readiness:
+        return Readiness()
+
+    database = Database(pool, bind)
+    uploads = Uploads(database, silence=silence)
+    app = build_app(
+        routes(Registry(database), uploads, FileBlobs(folder)),
+        service="registry",
+        authenticate=authenticate,
+        ready=ready,
+    )
+    server = Server(Listener(app, listen("127.0.0.1", 0)))
+    await server.start()
+    try:
+        yield Served(f"http://{server.address}", uploads, folder)
+    finally:
+        await server.drain(timedelta(seconds=1))
+        await server.close()
+
+
+def archive(version: str, *, name: str = "bento.yaml", payload: bytes = b"x") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, content in (
+            (f"./{name}", f"name: iris\nversion: {version}\n".encode()),
+            ("./src/weights", payload),
+        ):
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+async def send(
+    session: aiohttp.ClientSession, method: str, path: str, body: object = None
+) -> tuple[int, Any]:
+    """``body``: bytes, an iterator of pieces, or what becomes JSON."""
+    data: Any = body
+    if not isinstance(body, bytes | AsyncIterator | None):
+        data = json.dumps(body).encode()
+    if isinstance(data, bytes):
+        data = io.BytesIO(data)
+    async with session.request(method, path, data=data) as answer:
+        raw = await answer.read()
+        return answer.status, json.loads(raw) if "json" in answer.content_type else raw
+
+
+async def create(session: aiohttp.ClientSession, version: str, **manifest: object) -> None:
+    await send(session, "POST", "/api/v1/bento_repositories", {"name": "iris"})
+    body = {
+        "version": version,
+        "manifest": {"service": "s:S", "size_bytes": 1, **manifest},
+        "build_at": "2026-11-20 10:09:03.538404",
+        "labels": [{"key": "team", "value": version}],
+    }
+    status, made = await send(session, "POST", BENTOS, body)
+    assert status == 200, made
+    assert made["upload_status"] == "pending"
+
+
+async def create_model(session: aiohttp.ClientSession, version: str, **manifest: object) -> str:
+    """Its path."""
+    top = "/api/v1/model_repositories"
+    await send(session, "POST", top, {"name": "iris"})
+    body = {
+        "version": version,
+        "manifest": {"module": "m", "api_version": "v1", "bentoml_version": "1", **manifest},
+        "build_at": "2026-11-20 10:09:03.538404",
+    }
+    status, made = await send(session, "POST", f"{top}/iris/models", body)
+    assert status == 200, made
+    return f"{top}/iris/models/{version}"
+
+
+async def pieces(
+    content: bytes, *, sizes: int = 4096, taken: list[int] | None = None, pause: float = 0
+) -> AsyncIterator[bytes]:
+    """A body piece by piece; ``taken`` notes each that was asked for."""
+    for at in range(0, len(content), sizes):
+        if taken is not None:
+            taken.append(at)
+        yield content[at : at + sizes]
+        await asyncio.sleep(pause)
+
+
+async def held(content: bytes, go_on: asyncio.Event) -> AsyncIterator[bytes]:
+    """All but the last block; that follows when the test says so."""
+    yield content[:-512]
+    await go_on.wait()
+    yield content[-512:]
+
+
+async def usage(pool: Pool) -> tuple[int, int]:
+    """Reserved and committed bytes as counted, which are at any moment what they sum up to."""
+    row = await pool.fetchrow(_USAGE, ORG)
+    assert row is not None
+    counted = (row["reserved_bytes"] or 0, row["committed_bytes"] or 0)
+    assert counted == (row["reserved"], row["stored"])
+    return counted
