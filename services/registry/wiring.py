@@ -21,6 +21,7 @@ from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
+from services.registry.controller import fail_abandoned
 from services.registry.http import routes
 from services.registry.service import Registry, Tx, Uploads
 from services.registry.settings import Settings
@@ -67,6 +68,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "partitions": partial(keep_partitions, pool),
                 "backlog": partial(watch_backlog, pool),
                 "bus-watch": bus.watch,
+                "abandoned-uploads": partial(fail_abandoned, uploads),
             },
         )
 
