@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from libs.contracts.identity import Person
+
 
 class Kind(StrEnum):
     BENTO = "bento"
@@ -35,6 +37,7 @@ class Repository:
     name: str
     description: str
     created_at: datetime
+    creator: Person | None
 
 
 @dataclass(frozen=True, slots=True)

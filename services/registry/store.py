@@ -8,19 +8,20 @@ from uuid import UUID
 
 from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Connection
+from libs.contracts.identity import Person
 from services.registry.domain import Repository, Version
 
 _ADD_REPOSITORY = """
-    INSERT INTO repository (id, org_id, kind, name, description, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT ON CONSTRAINT repository_name_key DO NOTHING
 """
 _REPOSITORY = """
-    SELECT id, org_id, kind, name, description, created_at FROM repository
+    SELECT id, org_id, kind, name, description, created_at, creator FROM repository
     WHERE org_id = $1 AND kind = $2 AND name = $3
 """
 _REPOSITORIES = """
-    SELECT id, org_id, kind, name, description, created_at FROM repository
+    SELECT id, org_id, kind, name, description, created_at, creator FROM repository
     WHERE org_id = $1 AND kind = $2 ORDER BY created_at DESC
 """
 _ADD_VERSION = """
@@ -38,7 +39,7 @@ _BY_NAME = """
 _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
     SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, count(*) OVER () AS total
+           r.created_at AS r_created_at, r.creator AS r_creator, count(*) OVER () AS total
     FROM version v JOIN repository r ON r.id = v.repository_id
     WHERE v.org_id = $1 AND r.kind = $2 AND ($3::uuid IS NULL OR r.id = $3)
       AND v.labels @> $4::jsonb
@@ -102,15 +103,16 @@ class RegistryStore:
             made.name,
             made.description,
             made.created_at,
+            made.creator.model_dump_json() if made.creator else None,
         )
 
     async def repository(self, org_id: UUID, kind: str, name: str) -> Repository | None:
         row = await self._connection.fetchrow(_REPOSITORY, org_id, kind, name)
-        return Repository(**dict(row)) if row else None
+        return _repository(row) if row else None
 
     async def repositories(self, org_id: UUID, kind: str) -> list[Repository]:
         rows = await self._connection.fetch(_REPOSITORIES, org_id, kind)
-        return [Repository(**dict(row)) for row in rows]
+        return [_repository(row) for row in rows]
 
     async def add_version(self, made: Version) -> bool:
         """False when the version is there already."""
@@ -159,7 +161,7 @@ class RegistryStore:
             start,
             count,
         )
-        found = [(_repository(row, kind), _version(row)) for row in rows]
+        found = [(_repository_beside(row, kind), _version(row)) for row in rows]
         return (rows[0]["total"] if rows else 0), found
 
     async def revise(self, revised: Version, now: datetime) -> None:
@@ -225,7 +227,22 @@ def _version(row: Any) -> Version:
     return Version(**values)
 
 
-def _repository(row: Any, kind: str) -> Repository:
+def _repository(row: Any) -> Repository:
+    return Repository(**{**row, "creator": _person(row["creator"])})
+
+
+def _repository_beside(row: Any, kind: str) -> Repository:
+    """The repository in a row that is a version's."""
     return Repository(
-        row["r_id"], row["org_id"], kind, row["r_name"], row["r_description"], row["r_created_at"]
+        row["r_id"],
+        row["org_id"],
+        kind,
+        row["r_name"],
+        row["r_description"],
+        row["r_created_at"],
+        _person(row["r_creator"]),
     )
+
+
+def _person(stored: str | None) -> Person | None:
+    return Person.model_validate_json(stored) if stored else None

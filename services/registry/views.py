@@ -1,9 +1,12 @@
 """What BentoML's clients see of repositories and versions. Pure."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from services.registry.domain import Kind, Repository, Version, normalised
+from libs.contracts.identity import Person
+from services.registry.domain import Kind, Repository, Version, models_of, normalised
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(at: datetime | None) -> str | None:
@@ -21,7 +24,24 @@ def repository_view(repository: Repository, latest: Version | None = None) -> di
         "resource_type": f"{repository.kind}_repository",
         "labels": [],
         "description": repository.description,
+        "creator": person_view(repository.creator) if repository.creator else None,
         f"latest_{repository.kind}": version_view(latest, repository.kind) if latest else None,
+    }
+
+
+def person_view(person: Person) -> dict[str, Any]:
+    """Since when somebody is known is the gateway's to say."""
+    return {
+        "uid": str(person.id),
+        "created_at": moment(_EPOCH),
+        "updated_at": None,
+        "deleted_at": None,
+        "name": person.name,
+        "resource_type": "user",
+        "labels": [],
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
     }
 
 
@@ -52,10 +72,16 @@ def version_view(version: Version, kind: str) -> dict[str, Any]:
     }
 
 
-def full_view(repository: Repository, version: Version) -> dict[str, Any]:
+def full_view(
+    repository: Repository, version: Version, latest: Version | None = None
+) -> dict[str, Any]:
     """A version that carries its repository, as lists and deployments show it."""
     shown = version_view(version, repository.kind)
-    return {**shown, "repository": repository_view(repository)}
+    return {
+        **shown,
+        "repository": repository_view(repository, latest),
+        "models": models_of(version.described),
+    }
 
 
 def page(items: list[dict[str, Any]], *, start: int, total: int) -> dict[str, Any]:

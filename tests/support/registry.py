@@ -20,12 +20,15 @@ from libs.chassis.http import Readiness, build_app
 from libs.chassis.lifecycle import listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
-from libs.contracts.identity import Principal
+from libs.contracts.identity import Person, Principal
 from services.registry.http import routes
 from services.registry.service import Registry, Uploads
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
+PERSON: Final = Person(
+    id=UUID(int=7), name="ada", email="ada@example.com", first_name="Ada", last_name="L"
+)
 BENTOS: Final = "/api/v1/bento_repositories/iris/bentos"
 SILENCE: Final = timedelta(seconds=60)
 _USAGE: Final = """
@@ -60,7 +63,7 @@ async def served(
     async def authenticate(request: web.Request) -> Principal:
         issuer = request.headers.get("X-Test-Issuer", "gateway")
         org_id = UUID(int=int(request.headers.get("X-Test-Org", "1")))
-        return Principal(actor="user:1", issuer=issuer, org_id=org_id, org="default")
+        return Principal(actor="user:1", issuer=issuer, org_id=org_id, org="default", person=PERSON)
 
     async def ready() -> Readiness:
         return Readiness()
@@ -82,17 +85,27 @@ async def served(
         await server.close()
 
 
-def archive(version: str, *, name: str = "bento.yaml", payload: bytes = b"x") -> bytes:
+def archive(
+    version: str, *, name: str = "bento.yaml", payload: bytes = b"x", repository: str = "iris"
+) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in (
-            (f"./{name}", f"name: iris\nversion: {version}\n".encode()),
+            (f"./{name}", f"name: {repository}\nversion: {version}\n".encode()),
             ("./src/weights", payload),
         ):
             info = tarfile.TarInfo(path)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def archive_of(path: str) -> bytes:
+    """What fits ``/api/v1/<kind>_repositories/<repository>/<kind>s/<version>/upload``."""
+    _, _, _, kinds, repository, _, version, *_ = path.split("/")
+    return archive(
+        version, name=f"{kinds.removesuffix('_repositories')}.yaml", repository=repository
+    )
 
 
 async def send(

@@ -3,12 +3,14 @@
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
+from libs.contracts.identity import Person, Principal
 from libs.contracts.types import Slug
 from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import QueryRefusedError, RepositoryNotFoundError
@@ -82,16 +84,19 @@ class VersionsApi:
 
     async def create_repository(self, request: web.Request) -> web.Response:
         body = await read_body(request, CreateRepository)
+        caller = principal(request)
         made = await self._registry.create_repository(
-            principal(request).org_id, self._kind, name=body.name, description=body.description
+            caller.org_id,
+            self._kind,
+            name=body.name,
+            description=body.description,
+            creator=_creator(caller),
         )
         return json_response(repository_view(made))
 
     async def repository(self, request: web.Request) -> web.Response:
         found = await self._repository(request)
-        listing = Listing(found.id, {}, (), 0, 1)
-        _, newest = await self._registry.newest(found.org_id, self._kind, listing)
-        return json_response(repository_view(found, newest[0][1] if newest else None))
+        return json_response(repository_view(found, await self._newest(found)))
 
     async def versions(self, request: web.Request) -> web.Response:
         """Bentos of an unknown repository are 404; models are none: the client wants it so."""
@@ -139,7 +144,7 @@ class VersionsApi:
     async def get(self, request: web.Request) -> web.Response:
         repository = await self._repository(request)
         found = await self._registry.find(repository, request.match_info["version"])
-        return json_response(full_view(repository, found))
+        return json_response(full_view(repository, found, await self._newest(repository)))
 
     async def update(self, request: web.Request) -> web.Response:
         body = await read_body(request, UpdateVersion, limit=_BODY)
@@ -157,6 +162,11 @@ class VersionsApi:
     async def _repository(self, request: web.Request) -> Repository:
         name = request.match_info["repository"]
         return await self._registry.repository(principal(request).org_id, self._kind, name)
+
+    async def _newest(self, repository: Repository) -> Version | None:
+        listing = Listing(repository.id, {}, (), 0, 1)
+        _, found = await self._registry.newest(repository.org_id, self._kind, listing)
+        return found[0][1] if found else None
 
     def _view(self, version: Version) -> web.Response:
         return json_response(version_view(version, self._kind))
@@ -176,6 +186,13 @@ def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
         elif term != "sort:created_at-desc":
             raise QueryRefusedError(f"'{term}': only bare words and label:key=value are understood")
     return labels, tuple(words)
+
+
+def _creator(caller: Principal) -> Person:
+    """The user, or the service that asks for itself."""
+    if caller.person is not None:
+        return caller.person
+    return Person(id=UUID(int=0), name=caller.actor, email="", first_name="", last_name="")
 
 
 def _number(request: web.Request, name: str, *, default: int) -> int:

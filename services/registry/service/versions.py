@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 
 from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Database
+from libs.contracts.identity import Person
 from libs.contracts.registry import ModelReference, ResolvedBento
 from services.registry.domain import Kind, Repository, Upload, Version, models_of
 from services.registry.errors import (
@@ -41,10 +42,10 @@ class Registry:
         self._clock = clock
 
     async def create_repository(
-        self, org_id: UUID, kind: Kind, *, name: str, description: str
+        self, org_id: UUID, kind: Kind, *, name: str, description: str, creator: Person
     ) -> Repository:
         """Idempotent by name: two clients may race, and both get the one."""
-        made = Repository(uuid7(), org_id, kind, name, description, self._clock())
+        made = Repository(uuid7(), org_id, kind, name, description, self._clock(), creator)
         async with self._database.transaction() as tx:
             await tx.store.add_repository(made)
             return await tx.store.repository(org_id, kind, name) or made

@@ -22,6 +22,7 @@ from tests.support.loops import eventually, running
 from tests.support.registry import (
     BENTOS,
     ORG,
+    PERSON,
     Served,
     archive,
     create,
@@ -129,7 +130,9 @@ async def test_a_connection_that_breaks_ends_its_upload_at_once(pool: Pool, tmp_
 async def begun(pool: Pool) -> tuple[Repository, Version]:
     """An upload whose process is gone: nobody renews it, nobody ends it."""
     registry = Registry(Database(pool, bind))
-    repository = await registry.create_repository(ORG, Kind.BENTO, name="iris", description="")
+    repository = await registry.create_repository(
+        ORG, Kind.BENTO, name="iris", description="", creator=PERSON
+    )
     draft = registry.draft(
         repository, "v1", description="", manifest="{}", labels=(), build_at=datetime.now(UTC)
     )
