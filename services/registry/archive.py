@@ -1,6 +1,7 @@
 """Walk a tar as its bytes arrive: bounded, pure, and never trusting what a header says."""
 
 import tarfile
+from itertools import dropwhile
 from typing import Final
 
 from services.registry.errors import ArchiveRefusedError
@@ -9,6 +10,9 @@ _BLOCK: Final = 512
 _NAME_BYTES: Final = 64 * 1024
 _DESCRIPTION_BYTES: Final = 8 * 2**20
 _ENTRIES: Final = 1_000_000
+_SYMLINKS: Final = 100_000
+_SPARSE: Final = b"GNU.sparse."
+"""Records that give an entry another name and size for those who know them."""
 _EXTENDED: Final = b"xgLK"
 _FILES: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
@@ -17,7 +21,8 @@ _LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 class ArchiveWalk:
     """Feed every byte, then ``finish``. ``description`` is the content of ``wanted``.
 
-    Holds one header, one long name and the description in memory, whatever the archive's size.
+    Holds one header, one long name, the description and the names of symbolic links in memory,
+    whatever the archive's size.
     """
 
     def __init__(self, wanted: str) -> None:
@@ -29,6 +34,7 @@ class ArchiveWalk:
         self._entries = 0
         self._ended = False
         self._names: dict[str, str] = {}
+        self._links: set[str] = set()
         self.description: bytes | None = None
 
     def feed(self, chunk: bytes | memoryview) -> None:
@@ -83,15 +89,24 @@ class ArchiveWalk:
         target = self._names.pop("linkpath", entry.linkname)
         size = int(self._names.pop("size", str(entry.size)))
         self._names.clear()
-        check(name, entry.type, target)
+        parts = check(name, entry.type, target)
+        self._never_through_a_link(parts, name)
+        if entry.type == tarfile.SYMTYPE:
+            self._links.add("/".join(parts))
         entry.size = size if entry.type in _FILES[:2] else 0
         self._kind = entry.type
-        if name.removeprefix("./") == self._wanted:
-            self._take(entry, limit=_DESCRIPTION_BYTES)
-            if not entry.size:
-                self.description = b""
-        else:
+        if parts != [self._wanted]:
             self._skip = _padded(entry.size)
+            return
+        self.description = b"" if entry.type in _FILES[:2] else None
+        self._take(entry, limit=_DESCRIPTION_BYTES)
+
+    def _never_through_a_link(self, parts: list[str], name: str) -> None:
+        """Where a link's own place is not what its name says, nor is where it leads."""
+        if len(self._links) > _SYMLINKS:
+            raise ArchiveRefusedError(f"more than {_SYMLINKS} symbolic links")
+        if any("/".join(parts[:depth]) in self._links for depth in range(1, len(parts))):
+            raise ArchiveRefusedError(f"{name[:200]!r} is written through a symbolic link")
 
     def _take(self, entry: tarfile.TarInfo, *, limit: int) -> None:
         if entry.size > limit:
@@ -100,29 +115,45 @@ class ArchiveWalk:
         self._keep = entry.size
         self._skip = _padded(entry.size) - entry.size
 
+    def _announce(self, names: dict[str, str]) -> None:
+        """For the next entry. Of two answers, programs choose differently: there may be one."""
+        if names.keys() & self._names.keys():
+            raise ArchiveRefusedError("an entry has two extended names or sizes")
+        self._names |= names
+
     def _content(self, content: bytes) -> None:
         match self._kind:
             case b"x":
-                self._names |= _pax(content)
+                self._announce(_pax(content))
             case b"L":
-                self._names["path"] = content.rstrip(b"\0").decode(errors="surrogateescape")
+                self._announce({"path": _text(content)})
             case b"K":
-                self._names["linkpath"] = content.rstrip(b"\0").decode(errors="surrogateescape")
+                self._announce({"linkpath": _text(content)})
             case b"g":
-                pass
+                if _pax(content):
+                    raise ArchiveRefusedError("a global header names or sizes every entry")
             case _:
                 self.description = content
 
 
-def check(name: str, kind: bytes, target: str) -> None:
-    """An entry must be a file, folder or link, and stay below the root."""
+def check(name: str, kind: bytes, target: str) -> list[str]:
+    """An entry must be a file, folder or link, and stay below the root. Its path, in parts."""
     if kind not in _FILES and kind not in _LINKS:
         raise ArchiveRefusedError(f"{name[:200]!r} is neither file, folder nor link")
     parts = _inside(name, name)
     if kind == tarfile.SYMTYPE:
         _inside("/".join([*parts[:-1], target]) if not target.startswith("/") else target, name)
+        if ".." in _named(target):
+            # After a name that is a link itself, ".." is not where the text says.
+            raise ArchiveRefusedError(f"{name[:200]!r} leads down and up again")
     if kind == tarfile.LNKTYPE:
         _inside(target, name)
+    return parts
+
+
+def _named(target: str) -> list[str]:
+    """What follows the leading dots of a link's target."""
+    return list(dropwhile(lambda part: part in {"", ".", ".."}, target.split("/")))
 
 
 def _inside(path: str, name: str) -> list[str]:
@@ -148,6 +179,8 @@ def _pax(content: bytes) -> dict[str, str]:
             raise ArchiveRefusedError("an extended header is malformed")
         record = rest[len(length) + 1 : int(length) - 1]
         key, _, value = record.partition(b"=")
+        if key.startswith(_SPARSE):
+            raise ArchiveRefusedError("sparse files are not understood")
         if key in {b"path", b"linkpath"}:
             found[key.decode()] = value.decode(errors="surrogateescape")
         if key == b"size":
@@ -156,6 +189,10 @@ def _pax(content: bytes) -> dict[str, str]:
             found["size"] = value.decode()
         rest = rest[int(length) :]
     return found
+
+
+def _text(content: bytes) -> str:
+    return content.rstrip(b"\0").decode(errors="surrogateescape")
 
 
 def _padded(size: int) -> int:

@@ -57,6 +57,16 @@ def test_the_description_is_found_however_the_bytes_arrive(piece: int) -> None:
         pytest.param([DESCRIPTION, link("l", "/evil")], "outside", id="absolute-symlink"),
         pytest.param([DESCRIPTION, link("l", "../e", tarfile.LNKTYPE)], "outside", id="hardlink"),
         pytest.param([DESCRIPTION, link("p", "", tarfile.FIFOTYPE)], "neither", id="fifo"),
+        pytest.param([DESCRIPTION, link("p", "", tarfile.CHRTYPE)], "neither", id="device"),
+        pytest.param(
+            [DESCRIPTION, link("x", "."), link("x/y/z", "../..")], "through", id="link-in-link"
+        ),
+        pytest.param([DESCRIPTION, link("x", "a"), file("./x/b")], "through", id="below-a-link"),
+        pytest.param([DESCRIPTION, link("l", "x/y/../..")], "down and up", id="up-after-a-name"),
+        pytest.param([link("./bento.yaml", "src/a.yaml")], "no bento.yaml", id="linked"),
+        pytest.param(
+            [DESCRIPTION, link(".//bento.yaml", "src/a.yaml")], "no bento.yaml", id="replaced"
+        ),
     ],
 )
 def test_bad_archives_are_refused_with_their_reason(
@@ -79,3 +89,51 @@ def test_links_inside_pass() -> None:
 def test_noise_is_no_archive() -> None:
     with pytest.raises(ArchiveRefusedError, match="no tar"):
         walk(b"noise" * 1000)
+
+
+def longname(name: str) -> bytes:
+    """GNU's header for the next entry."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, len(name) + 1
+    return header.tobuf(tarfile.GNU_FORMAT) + name.encode().ljust(512, b"\0")
+
+
+def named(
+    inner: tarfile.TarInfo, records: dict[str, str], *, kind: bytes = tarfile.XHDTYPE
+) -> bytes:
+    """``inner`` behind an extended header of exactly these records."""
+    if kind == tarfile.XGLTYPE:
+        return tarfile.TarInfo.create_pax_global_header(records) + inner.tobuf()
+    inner.pax_headers = records
+    return inner.create_pax_header(inner.get_info(), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        pytest.param(
+            named(tarfile.TarInfo("a"), {"path": "../evil"}, kind=tarfile.XGLTYPE),
+            "global",
+            id="path-for-all",
+        ),
+        pytest.param(
+            named(tarfile.TarInfo("a"), {"GNU.sparse.name": "../evil"}), "sparse", id="sparse-name"
+        ),
+        pytest.param(
+            longname("../evil") + named(tarfile.TarInfo("a"), {"path": "good"}),
+            "two extended",
+            id="two-names",
+        ),
+        pytest.param(longname("../evil") + tarfile.TarInfo("a").tobuf(), "outside", id="long-name"),
+    ],
+)
+def test_names_that_programs_read_differently_are_refused(entries: bytes, why: str) -> None:
+    with pytest.raises(ArchiveRefusedError, match=why):
+        walk(entries + packed(DESCRIPTION))
+
+
+def test_a_global_header_that_names_nothing_passes() -> None:
+    """``git archive`` writes its commit into one."""
+    comment = tarfile.TarInfo.create_pax_global_header({"comment": "0a1b2c"})
+
+    assert walk(comment + packed(DESCRIPTION))
