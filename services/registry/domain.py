@@ -76,20 +76,21 @@ class Version:
     @property
     def lives_elsewhere(self) -> bool:
         """A model whose bytes are on a hub and never come here."""
-        return (self.described.get("metadata") or {}).get("registry") == HUGGING_FACE
+        metadata = self.described.get("metadata")
+        return isinstance(metadata, dict) and metadata.get("registry") == HUGGING_FACE
 
 
 def models_of(manifest: dict[str, Any]) -> list[str]:
     """Tags of the models that a bento needs from this registry, in order, once each."""
     entries = [
         model
-        for service in manifest.get("services") or []
-        for model in service.get("models") or []
-        if isinstance(model, dict)
+        for service in _objects(manifest.get("services"))
+        for model in _objects(service.get("models"))
     ]
-    elsewhere = {each["tag"] for each in entries if each.get("registry") == HUGGING_FACE}
-    tags = [each["tag"] for each in entries] + list(manifest.get("models") or [])
-    return [tag for tag in dict.fromkeys(tags) if tag not in elsewhere]
+    tags = [each.get("tag") for each in entries] + _items(manifest.get("models"))
+    elsewhere = [each.get("tag") for each in entries if each.get("registry") == HUGGING_FACE]
+    wanted = [tag for tag in tags if isinstance(tag, str) and tag not in elsewhere]
+    return list(dict.fromkeys(wanted))
 
 
 def normalised(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -97,16 +98,25 @@ def normalised(manifest: dict[str, Any]) -> dict[str, Any]:
     services = manifest.get("services")
     if not any(
         isinstance(each, str)
-        for service in services or []
-        for each in service.get("dependencies") or []
+        for service in _objects(services)
+        for each in _items(service.get("dependencies"))
     ):
         return manifest
-    return {**manifest, "services": [_with_objects(service) for service in services or []]}
+    return {**manifest, "services": [_with_objects(service) for service in _objects(services)]}
 
 
 def _with_objects(service: dict[str, Any]) -> dict[str, Any]:
     dependencies = [
         {"service": each} if isinstance(each, str) else each
-        for each in service.get("dependencies") or []
+        for each in _items(service.get("dependencies"))
     ]
     return {**service, "dependencies": dependencies}
+
+
+def _items(value: object) -> list[Any]:
+    """A manifest is whatever a client sent: what should be a list may be anything."""
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in _items(value) if isinstance(each, dict)]

@@ -34,7 +34,7 @@ _BY_NAME = """
     SELECT v.* FROM version v
     WHERE v.repository_id = $1
       AND ($2 = 'latest' AND v.upload_status = 'success' OR v.version = $2)
-    ORDER BY (v.version = $2) DESC, v.created_at DESC LIMIT 1
+    ORDER BY (v.version = $2) DESC, v.created_at DESC, v.id DESC LIMIT 1
 """
 _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
@@ -43,9 +43,9 @@ _OF_KIND = """
     FROM version v JOIN repository r ON r.id = v.repository_id
     WHERE v.org_id = $1 AND r.kind = $2 AND ($3::uuid IS NULL OR r.id = $3)
       AND v.labels @> $4::jsonb
-      AND (SELECT bool_and(r.name || ':' || v.version LIKE '%' || w || '%')
+      AND (SELECT bool_and(strpos(r.name || ':' || v.version, w) > 0)
            FROM unnest($5::text[]) AS w) IS NOT FALSE
-    ORDER BY v.created_at DESC OFFSET $6 LIMIT $7
+    ORDER BY v.created_at DESC, v.id DESC OFFSET $6 LIMIT $7
 """
 _REVISE = """
     UPDATE version SET description = $2, manifest = $3, labels = $4, updated_at = $5 WHERE id = $1
@@ -151,17 +151,11 @@ class RegistryStore:
         count: int,
     ) -> tuple[int, list[tuple[Repository, Version]]]:
         """Total and one page, newest first."""
-        rows = await self._connection.fetch(
-            _OF_KIND,
-            org_id,
-            kind,
-            repository_id,
-            json.dumps(labels),
-            list(words),
-            start,
-            count,
-        )
+        asked = (org_id, kind, repository_id, json.dumps(labels), list(words))
+        rows = await self._connection.fetch(_OF_KIND, *asked, start, count)
         found = [(_repository_beside(row, kind), _version(row)) for row in rows]
+        if not rows:  # a page behind the last one: there may be others
+            rows = await self._connection.fetch(_OF_KIND, *asked, 0, 1)
         return (rows[0]["total"] if rows else 0), found
 
     async def revise(self, revised: Version, now: datetime) -> None:

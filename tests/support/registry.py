@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from libs.chassis.lifecycle import listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
+from services.registry.domain import Kind, Repository, Upload, Version
 from services.registry.http import routes
 from services.registry.service import Registry, Uploads
 from services.registry.wiring import bind
@@ -174,3 +175,30 @@ async def usage(pool: Pool) -> tuple[int, int]:
     counted = (row["reserved_bytes"] or 0, row["committed_bytes"] or 0)
     assert counted == (row["reserved"], row["stored"])
     return counted
+
+
+def version_of(manifest: dict[str, Any]) -> tuple[Repository, Version]:
+    """A version that is stored nowhere."""
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    repository = Repository(UUID(int=2), ORG, Kind.BENTO, "iris", "", now, PERSON)
+    draft = Version(
+        id=UUID(int=3),
+        org_id=ORG,
+        repository_id=repository.id,
+        version="v1",
+        description="",
+        manifest=json.dumps(manifest),
+        labels=(),
+        build_at=now,
+        created_at=now,
+        updated_at=now,
+        upload_status=Upload.PENDING,
+        upload_reason="",
+        upload_started_at=None,
+        upload_finished_at=None,
+        image_status="pending",
+        digest=None,
+        traceparent=None,
+        seq=1,
+    )
+    return repository, draft

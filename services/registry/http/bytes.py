@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 from yaml import CSafeLoader, YAMLError, load
 
-from libs.chassis.blobs import Blob, FileBlobs
+from libs.chassis.blobs import Blob, FileBlobs, NoSpaceError
 from libs.chassis.errors import ServiceError
 from libs.chassis.http import Route, accept_body, principal, stream_response
 from libs.chassis.problems import json_response, read_body
@@ -74,10 +74,8 @@ class BytesApi:
 
     async def upload(self, request: web.Request) -> web.Response:
         repository, version = await self._found(request)
-        upload = await self._uploads.begin(version, request.content_length or 0)
+        upload = await self._begin(version, request.content_length or 0)
         try:
-            if request.content_length is not None:
-                self._blobs.require(request.content_length)
             blob = await self._receive(request, repository, upload)
             return self._view(await self._uploads.finish(repository, upload, blob))
         except ServiceError as error:
@@ -86,6 +84,14 @@ class BytesApi:
         except (OSError, web.HTTPException, web.RequestPayloadError):
             await self._uploads.fail(upload, INTERRUPTED)
             raise
+
+    async def _begin(self, version: Version, size: int) -> Version:
+        try:
+            self._blobs.require(size)
+        except NoSpaceError as error:
+            await self._uploads.give_up(version, error.detail)
+            raise
+        return await self._uploads.begin(version, size)
 
     async def _receive(self, request: web.Request, repository: Repository, upload: Version) -> Blob:
         walk = ArchiveWalk(self._kind.description_file)
@@ -146,4 +152,4 @@ def described(content: bytes, tag: str) -> None:
         raise ArchiveRefusedError("its description is no mapping")
     name = f"{said.get('name')}:{said.get('version')}"
     if name != tag:
-        raise ArchiveRefusedError(f"the archive is '{name[:200]}', not '{tag}'")
+        raise ArchiveRefusedError(f"the archive is {name[:200]!r}, not '{tag}'")

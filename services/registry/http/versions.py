@@ -2,11 +2,11 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
@@ -22,22 +22,26 @@ _ALL: Final = 100_000
 _PAGE: Final = 1000
 
 
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+"""What Postgres can store: anything but NUL."""
+
+
 class CreateRepository(BaseModel):
     """Clients of every age add fields of their own; what we do not know we do not store."""
 
     name: Slug
-    description: str = ""
+    description: Text = ""
 
 
 class Label(BaseModel):
-    key: str = Field(max_length=256)
-    value: str = Field(max_length=1024)
+    key: Text = Field(max_length=256)
+    value: Text = Field(max_length=1024)
 
 
 class UpdateVersion(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    description: str = Field(default="", max_length=4 * 2**20)
+    description: Text = Field(default="", max_length=4 * 2**20)
     manifest: dict[str, JsonValue]
     labels: list[Label] | None = None
 
@@ -114,6 +118,8 @@ class VersionsApi:
     async def _listed(
         self, request: web.Request, repository: Repository | None, *, default: int
     ) -> web.Response:
+        if any("\0" in value for value in request.query.values()):
+            raise QueryRefusedError("a NUL is nowhere to be found")
         labels, words = parse_query(request.query.get("q", ""))
         if search := request.query.get("search"):
             words = (*words, search)
@@ -173,7 +179,10 @@ class VersionsApi:
 
 
 def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """``label:k=v`` and bare words; any other term is refused by name."""
+    """``label:k=v`` and bare words, all of which must fit; any other term is refused by name.
+
+    Terms end at spaces, and quotes are characters like any other: so clients write them.
+    """
     labels: dict[str, str] = {}
     words: list[str] = []
     for term in text.split():
@@ -182,7 +191,8 @@ def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
         if not colon:
             words.append(term)
         elif key == "label" and equals:
-            labels[name] = wanted
+            if labels.setdefault(name, wanted) != wanted:
+                raise QueryRefusedError(f"'{term}': the label cannot also be '{labels[name]}'")
         elif term != "sort:created_at-desc":
             raise QueryRefusedError(f"'{term}': only bare words and label:key=value are understood")
     return labels, tuple(words)

@@ -138,7 +138,8 @@ class Uploads:
 
     async def _fail(self, tx: Tx, held: Version, reason: str) -> None:
         await self._charge(tx, held, reserved=0)
-        await tx.store.state(held.id, Upload.FAILED, reason=reason, now=self._clock())
+        said = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        await tx.store.state(held.id, Upload.FAILED, reason=said, now=self._clock())
 
     async def _charge(self, tx: Tx, held: Version, *, reserved: int, committed: int = 0) -> None:
         """The version's reservation becomes ``reserved``. What grows must fit in the limit."""

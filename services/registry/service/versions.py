@@ -52,7 +52,7 @@ class Registry:
 
     async def repository(self, org_id: UUID, kind: Kind, name: str) -> Repository:
         async with self._database.read() as tx:
-            found = await tx.store.repository(org_id, kind, name)
+            found = await tx.store.repository(org_id, kind, name) if _storable(name) else None
         if found is None:
             raise RepositoryNotFoundError(f"there is no {kind} repository '{name}'")
         return found
@@ -63,7 +63,7 @@ class Registry:
 
     async def find(self, repository: Repository, version: str) -> Version:
         async with self._database.read() as tx:
-            found = await tx.store.version(repository.id, version)
+            found = await tx.store.version(repository.id, version) if _storable(version) else None
         if found is None:
             raise VersionNotFoundError(
                 f"there is no {repository.kind} '{repository.name}:{version}'"
@@ -142,6 +142,8 @@ class Registry:
 
     async def blob_of(self, version: Version) -> Blob:
         """The bytes of an uploaded version."""
+        if version.digest is None and version.lives_elsewhere:
+            raise NotUploadedError(f"the bytes of '{version.version}' are on a hub, not here")
         if version.upload_status != Upload.SUCCESS or version.digest is None:
             reason = version.upload_reason or f"its upload is {version.upload_status}"
             raise NotUploadedError(f"'{version.version}' has no bytes: {reason}")
@@ -195,3 +197,8 @@ class Registry:
         async with self._database.transaction() as tx:
             if await tx.inbox.claim(consumer, event_id):
                 await tx.store.image_status(bento_id, status)
+
+
+def _storable(name: str) -> bool:
+    """Postgres takes no NUL, so nothing is called so."""
+    return "\0" not in name
