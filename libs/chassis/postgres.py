@@ -126,6 +126,11 @@ def unavailable() -> Iterator[None]:
         yield
     except _LOST as error:
         raise DatabaseUnavailableError(error) from error
+    except asyncpg.InternalClientError as error:
+        # a connection whose server died in the middle of a query, handed out once more
+        if "another operation" in str(error):
+            raise DatabaseUnavailableError(error) from error
+        raise
     except asyncpg.InterfaceError as error:
         if "closed" in str(error) or "closing" in str(error):
             raise DatabaseUnavailableError(error) from error

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from http.client import HTTPException
 from typing import Any, Final
 
 import psutil
@@ -51,7 +52,7 @@ def check_log(platform: LocalPlatform, name: str) -> None:
     """Each fact of the job is in the log once and the chain is whole."""
     deadline = time.monotonic() + 30
     while True:
-        events = platform.events()
+        events = whole_log(platform)
         said = collections.Counter(
             event["type"].split(".", 2)[2]
             for event in events
@@ -65,7 +66,32 @@ def check_log(platform: LocalPlatform, name: str) -> None:
     assert said["bento.pushed.v1"] == 1, said
     assert said["deployment.requested.v1"] == 1, said
     assert said["deployment.ready.v1"] >= 1, said
-    assert platform.request("GET", "/api/events/verify")[1]["intact"] is True
+    assert patiently(platform, "/api/events/verify")["intact"] is True
+
+
+def whole_log(platform: LocalPlatform) -> list[dict[str, Any]]:
+    """Every event; a service that was just killed is asked again."""
+    found: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        page = patiently(platform, f"/api/events?limit=500&after={after}")
+        if not page["events"]:
+            return found
+        found += [entry["event"] for entry in page["events"]]
+        after = page["next"]
+
+
+def patiently(platform: LocalPlatform, path: str) -> Any:
+    """The answer, past the 503s of a service that was just killed. Any other refusal is a fault."""
+    deadline = time.monotonic() + 30
+    while True:
+        with suppress(OSError, HTTPException):  # the gateway itself was killed
+            status, answer = platform.request("GET", path)
+            if status == 200:
+                return answer
+            assert status == 503, answer
+            assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
 
 
 def is_alive(pid: int) -> bool:

@@ -93,7 +93,12 @@ class LocalPlatform:
 
     def pid(self, name: str) -> int:
         """The process that ``status`` names: a service, ``postgres``, ``nats``, …"""
-        return int(self.status()["services"][name]["pid"])
+        deadline = time.monotonic() + 60
+        while True:  # it may be between two lives
+            pid = self.status()["services"][name]["pid"]
+            if pid is not None or time.monotonic() > deadline:
+                return int(pid)
+            time.sleep(0.1)
 
     def kill(self, name: str) -> None:
         os.kill(self.pid(name), signal.SIGKILL)

@@ -46,13 +46,18 @@ class PostgresServer:
     @asynccontextmanager
     async def database(self, service: str | None = None) -> AsyncIterator[str]:
         """URL of a fresh database, migrated for ``service``; without one, empty."""
-        name = f"test_{uuid4().hex}"
-        template = await self._template(service) if service else "template0"
-        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        name = await self.make(service)
         try:
             yield self.url(name)
         finally:
             await self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    async def make(self, service: str | None) -> str:
+        """Name of a fresh database that stays for as long as the server does."""
+        name = f"test_{uuid4().hex}"
+        template = await self._template(service) if service else "template0"
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return name
 
     async def _template(self, service: str) -> str:
         if service not in self._templates:

@@ -105,6 +105,8 @@ class Bus:
         with suppress(TimeoutError, OSError, nats.errors.Error):
             async with asyncio.timeout(_CLOSE_WAIT.total_seconds()):
                 await self._client.close()
+        for left in self._client._subs.values():  # noqa: SLF001 - what a close without connection forgets
+            left._stop_processing()  # noqa: SLF001
 
     @property
     def connected(self) -> bool:

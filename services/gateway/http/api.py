@@ -53,7 +53,13 @@ class ForwardApi:
 
     def routes(self) -> list[Route]:
         return [
-            Route(each.method, each.path, self._handler(each.service), action=each.action)
+            Route(
+                each.method,
+                each.path,
+                self._handler(each.service),
+                action=each.action,
+                defers_body=True,
+            )
             for each in FORWARDS
         ]
 
@@ -88,6 +94,7 @@ class ForwardApi:
                     headers=self._headers(service, request),
                     body=body,
                     silence=None if _is_followed(request) else _SILENCE,
+                    invited="Expect" in request.headers,
                 )
             except NotSentError:
                 if attempt == self._attempts or await sleep_or_stop(_PAUSE):

@@ -68,16 +68,12 @@ class Routes:
         async with self._database.read() as tx:
             return await tx.routes.version()
 
-    async def is_incomplete(self) -> bool:
-        """Nothing was ever stored, or a route lacks what only the deployer's answer says."""
-        async with self._database.read() as tx:
-            return await tx.routes.version() == 0 or await tx.routes.is_incomplete()
-
     async def correct(self, seen: Collection[Route], *, asked_at: int) -> int:
         """Make the table what the deployer says it is; returns how many routes changed.
 
         ``asked_at`` is the table's version from before the question: what has changed since
-        then is newer than the answer and stays.
+        then is newer than the answer and stays. An empty answer makes a table, too: data planes
+        then know that there is nothing.
         """
         changes = 0
         async with self._database.transaction() as tx:
@@ -93,6 +89,8 @@ class Routes:
             for lost in await tx.routes.gone([each.deployment_id for each in seen], until=asked_at):
                 await tx.routes.put(after(lost.route, Deleted()), _unchanged(lost.fact))
                 changes += 1
+            if not changes and not asked_at:
+                await tx.routes.begin()
         return changes
 
     async def changes(self, since: int) -> Change:

@@ -20,13 +20,8 @@ _VERSION: Final = "SELECT version FROM route_table"
 _NEXT_VERSION: Final = "UPDATE route_table SET version = version + 1 RETURNING version"
 _GET: Final = f"SELECT {_COLUMNS} FROM route WHERE deployment_id = $1"  # noqa: S608  # a constant
 _ALL: Final = f"SELECT {_COLUMNS} FROM route"  # noqa: S608  # a constant
+_BEGIN: Final = "UPDATE route_table SET version = 1 WHERE version = 0"
 _SINCE: Final = f"SELECT {_COLUMNS} FROM route WHERE version > $1"  # noqa: S608  # a constant
-_INCOMPLETE: Final = """
-    SELECT EXISTS (
-        SELECT FROM route
-        WHERE access_authorization IS NULL AND state <> 'deleted'
-    )
-"""
 _PUT: Final = """
     INSERT INTO route (
         deployment_id, org_id, namespace, deployment, state, generation, reason,
@@ -123,10 +118,9 @@ class RouteStore:
     async def since(self, version: int) -> list[StoredRoute]:
         return [_stored(row) for row in await self._connection.fetch(_SINCE, version)]
 
-    async def is_incomplete(self) -> bool:
-        """A route lacks what only the deployer can say."""
-        found: bool = await self._connection.fetchval(_INCOMPLETE)
-        return found
+    async def begin(self) -> None:
+        """The table is known, even if nothing is in it."""
+        await self._connection.execute(_BEGIN)
 
     async def put(self, route: Route, origin: Origin) -> int:
         """Store ``route`` under a new version of the table, which is returned."""

@@ -70,10 +70,12 @@ async def open_exchange(
     headers: CIMultiDict[str],
     body: Body,
     silence: timedelta | None,
+    invited: bool = False,
 ) -> aiohttp.ClientResponse:
     """The head of the answer, which may come while ``body`` is still being sent.
 
-    ``silence`` bounds the time in which the upstream sends nothing, once the body is out.
+    ``silence`` bounds the time in which the upstream sends nothing, once the body is out. With
+    ``invited`` the body is kept until the upstream asks for it with ``100 Continue``.
     """
     try:
         return await session.request(
@@ -81,6 +83,7 @@ async def open_exchange(
             url,
             headers=headers,
             data=None if body.is_empty else body,
+            expect100=invited and not body.is_empty,
             skip_auto_headers=_NOT_ADDED,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(
