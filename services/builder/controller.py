@@ -1,53 +1,45 @@
-"""The loop that builds: one after the other, oldest first, again where a worker died."""
+"""The loop that takes builds from the queue, several at a time, and says how each of them ended."""
 
 import asyncio
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 import structlog
-import yaml
 
 from libs.chassis import context, telemetry
 from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
-from services.builder import plan
-from services.builder.archive import unpack
-from services.builder.domain import Image, Interpreter, Model, Order
-from services.builder.environments import Folders, Uv
-from services.builder.errors import BuildFailedError
-from services.builder.service import Builds
-from services.builder.upstream import Registry
+from services.builder.domain import Order
+from services.builder.errors import BuildFailedError, IndexUnreachableError
+from services.builder.service import Builds, Making
 
 log = structlog.get_logger(__name__)
 
-_POLL: Final = timedelta(seconds=5)
-_RETRY: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What was fetched, unpacked."""
-
-    bento: Path
-    models: dict[Model, Path]
+_POLL: Final = timedelta(seconds=1)
+"""How late a build that was put off may begin."""
+_FIRST_PAUSE: Final = timedelta(seconds=1)
+_LONGEST_PAUSE: Final = timedelta(seconds=15)
+_ATTEMPTS: Final = 60
+"""A quarter of an hour: another service may be down for that long."""
+_ATTEMPTS_AT_AN_INDEX: Final = 3
+"""The index is named by a setting, which may simply be wrong; uv tries several times itself."""
 
 
 class Worker:
-    def __init__(
-        self, builds: Builds, registry: Registry, *, folders: Folders, uv: Uv, wake: Wake
-    ) -> None:
+    """Works at ``lanes`` builds at once. An error of one never holds up another."""
+
+    def __init__(self, builds: Builds, making: Making, *, lanes: int, wake: Wake) -> None:
         self._builds = builds
-        self._registry = registry
-        self._folders = folders
-        self._uv = uv
+        self._making = making
+        self._lanes = lanes
         self._wake = wake
+        self._under_way: set[UUID] = set()
+        self._choosing = asyncio.Lock()
 
     async def lead(self, lease: Lease) -> None:
         """Run whenever no other replica does. Never returns."""
@@ -60,130 +52,64 @@ class Worker:
 
     async def run(self) -> None:
         """Never returns."""
+        self._under_way.clear()
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._lanes):
+                group.create_task(self._work(), name=f"builds {number}")
+
+    async def turn(self) -> bool:
+        """One build, to its end or put off; False when none is due."""
+        async with self._choosing:
+            order = await self._builds.start(besides=self._under_way)
+            if order is None:
+                return False
+            self._under_way.add(order.id)
+        try:
+            with _because(order):
+                await self._build(order)
+        finally:
+            self._under_way.discard(order.id)
+        return True
+
+    async def _work(self) -> None:
         while True:
             try:
                 worked = await self.turn()
             except ServiceError as error:
-                log.warning("build.deferred", code=error.code, detail=error.detail)
-                await self._wake.wait(_RETRY)
-                continue
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
+                worked = False
             if not worked:
                 await self._wake.wait(_POLL)
 
-    async def turn(self) -> bool:
-        """One build, to its end; False when there is none."""
-        order = await self._builds.start()
-        if order is None:
-            return False
-        with _because(order):
-            try:
-                begun = time.monotonic()
-                image = await self._build(order)
-                seconds = 0.0 if image.reused else time.monotonic() - begun
-                await self._builds.built(order, image, seconds)
-                log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
-            except BuildFailedError as error:
-                await self._fail(order, error.code, error.reason)
-            except ServiceError as error:
-                if error.kind.transient:
-                    raise
-                await self._fail(order, error.code, error.detail)
-            except Exception as error:
-                log.exception("build.crashed")
-                await self._fail(order, "build-crashed", f"{type(error).__name__}: {error}")
-            finally:
-                await asyncio.to_thread(
-                    shutil.rmtree, self._folders.root / "work" / str(order.id), ignore_errors=True
-                )
-        return True
+    async def _build(self, order: Order) -> None:
+        begun = time.monotonic()
+        try:
+            image = await self._making.make(order)
+            seconds = 0.0 if image.reused else time.monotonic() - begun
+            await self._builds.built(order, image, seconds)
+            log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
+        except BuildFailedError as error:
+            await self._fail(order, error.code, error.reason)
+        except ServiceError as error:
+            await self._put_off_or_fail(order, error)
+        except Exception as error:
+            log.exception("build.crashed")
+            await self._fail(order, "build-crashed", f"{type(error).__name__}: {error}")
+
+    async def _put_off_or_fail(self, order: Order, error: ServiceError) -> None:
+        most = _ATTEMPTS_AT_AN_INDEX if isinstance(error, IndexUnreachableError) else _ATTEMPTS
+        if not error.kind.transient or order.attempts >= most:
+            await self._fail(order, error.code, error.detail)
+            return
+        pause = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
+        self._making.note(order, f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
+        log.warning("build.put_off", code=error.code, detail=error.detail, attempt=order.attempts)
+        await self._builds.put_off(order, pause)
 
     async def _fail(self, order: Order, code: str, reason: str) -> None:
-        self._note(order, f"failed: {code}\n{reason}")
+        self._making.note(order, f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
         await self._builds.failed(order, code, reason)
-
-    async def _build(self, order: Order) -> Image:
-        if order.target != "local":
-            raise BuildFailedError(
-                "target-not-supported", f"images for target {order.target} are not built here"
-            )
-        work = self._folders.work(order.id)
-        parts = await self._fetch(order, work)
-        manifest = _manifest(parts.bento)
-        for command in plan.dropped_commands(manifest):
-            self._note(order, f"left out, as this machine has its own tools: {command}")
-        python = await self._interpreter(order, manifest)
-        lock = await self._lock(order, parts.bento, manifest=manifest, python=python)
-        environment = plan.environment_digest(lock, python)
-        digest = plan.image_digest(environment, order.bento_digest, order.models)
-        await self._builds.claim(order, environment=environment, image=digest)
-        if self._folders.has_image(digest):
-            self._note(order, f"image {digest} exists")
-            return self._folders.found(digest, reused=True)
-        if not self._folders.has_environment(environment):
-            folder = self._folders.environment(environment)
-            await self._uv.install(lock, python, folder, log=self._folders.log(order.id))
-            await asyncio.to_thread(self._folders.complete, environment)
-        await asyncio.to_thread(
-            self._folders.assemble, digest, environment, parts.bento, models=parts.models
-        )
-        self._note(order, f"image {digest} is complete")
-        return self._folders.found(digest, reused=False)
-
-    async def _fetch(self, order: Order, work: Path) -> _Parts:
-        """By digest only: what a tag means by now does not matter."""
-        self._note(order, f"fetching {order.repository}:{order.version} {order.bento_digest}")
-        bento = await self._unpacked(order, order.bento_digest, work / "bento")
-        models = {
-            each: await self._unpacked(order, each.digest, work / f"model-{number}")
-            for number, each in enumerate(order.models)
-        }
-        return _Parts(bento, models)
-
-    async def _unpacked(self, order: Order, digest: str, folder: Path) -> Path:
-        file = folder.with_suffix(".tar")
-        await self._registry.fetch(digest, order.org_id, file)
-        await asyncio.to_thread(unpack, file, folder)
-        file.unlink()
-        return folder
-
-    async def _interpreter(self, order: Order, manifest: Mapping[str, Any]) -> Interpreter:
-        wanted = plan.python_of(manifest, fallback="3.11")
-        return await self._uv.interpreter(wanted, self._folders.log(order.id))
-
-    async def _lock(
-        self,
-        order: Order,
-        bento: Path,
-        *,
-        manifest: Mapping[str, Any],
-        python: Interpreter,
-    ) -> str:
-        key = (order.org_id, order.bento_digest, python.version, python.platform)
-        known = await self._builds.lock(key)
-        if known is not None:
-            return known
-        folder = bento / "env" / "python"
-        if any(folder.glob("wheels/*")):
-            raise BuildFailedError("wheels-not-supported", "the bento brings wheels of its own")
-        file = folder / "requirements.txt"
-        wanted = plan.requirements_of(manifest, file.read_text() if file.exists() else "")
-        lock = await self._uv.compile(wanted, python, bento.parent, log=self._folders.log(order.id))
-        return await self._builds.keep_lock(key, lock)
-
-    def _note(self, order: Order, line: str) -> None:
-        with self._folders.log(order.id).open("a") as out:
-            out.write(f"{line}\n")
-
-
-def _manifest(bento: Path) -> Mapping[str, Any]:
-    try:
-        manifest = yaml.safe_load((bento / "bento.yaml").read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise BuildFailedError("archive-invalid", f"bento.yaml cannot be read: {error}") from error
-    if not isinstance(manifest, Mapping):
-        raise BuildFailedError("archive-invalid", "bento.yaml is no mapping")
-    return manifest
 
 
 @contextmanager

@@ -37,6 +37,8 @@ class Order:
     bento_digest: str
     models: tuple[Model, ...]
     origin: Origin
+    attempts: int = 0
+    """How often it was begun, this time included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,15 @@ class HoldInvalidError(ServiceError):
         super().__init__(f"{revision[:64]!r} is no revision id: {UUID(int=0)} is the form")
 
 
+class IndexUnreachableError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "index-unreachable"
+    title: ClassVar[str] = "The package index does not answer"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"uv could not reach the package index:\n{words}")
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 

@@ -67,8 +67,8 @@ class BuilderApi:
             headers={"Content-Type": "text/plain; charset=utf-8"},
         )
 
-    async def prune(self, _: web.Request) -> web.Response:
-        return json_response({"removed": await self._images.prune()})
+    async def prune(self, request: web.Request) -> web.Response:
+        return json_response({"removed": await self._images.prune(principal(request).org_id)})
 
     async def hold(self, request: web.Request) -> web.Response:
         body = await read_body(request, HoldBody)

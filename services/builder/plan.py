@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from services.builder.domain import Interpreter, Model
 from services.builder.errors import BuildFailedError
@@ -92,9 +93,15 @@ def _lacks_pkg_resources(requirement: str) -> bool:
     return pinned is not None and int(pinned[1]) >= _WITHOUT_PKG_RESOURCES
 
 
-def environment_digest(lock: str, interpreter: Interpreter) -> str:
+def environment_digest(lock: str, interpreter: Interpreter, *, org_id: UUID | None = None) -> str:
+    """Of wheels alone, the same for everybody; with ``org_id`` of what was built from source.
+
+    What runs while a package is built is its author's to choose, so only the organisation that
+    asked for it gets the result.
+    """
     pinned = [each for each in lock.splitlines() if each.strip() and not each.startswith("#")]
-    return _digest([FORMAT, interpreter.version, interpreter.platform, pinned])
+    own = [str(org_id)] if org_id is not None else []
+    return _digest([FORMAT, interpreter.version, interpreter.platform, pinned, *own])
 
 
 def image_digest(environment: str, bento_digest: str, models: Iterable[Model]) -> str:

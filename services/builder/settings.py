@@ -16,6 +16,7 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_BUILDER_")
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
+    lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )

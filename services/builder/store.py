@@ -1,10 +1,13 @@
 """Builds, locks and holds in PostgreSQL."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
+
+import asyncpg
 
 from libs.chassis.postgres import Connection
 from services.builder.domain import BuildView, Image, Model, Order, Origin
@@ -16,11 +19,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12, $13, $14
 """
 _ADVANCE: Final = "UPDATE build SET events = events + 1 WHERE id = $1 RETURNING events"
 _START: Final = """
-UPDATE build SET status = 'running', started_at = now() WHERE id = (
-    SELECT id FROM build WHERE status IN ('queued', 'running') ORDER BY id LIMIT 1
+UPDATE build
+SET status = 'running', started_at = coalesce(started_at, now()), attempts = attempts + 1
+WHERE id = (
+    SELECT id FROM build
+    WHERE status IN ('queued', 'running') AND id <> ALL ($1::uuid[]) AND due_at <= now()
+    ORDER BY id LIMIT 1
 )
 RETURNING id, org_id, revision_id, deployment_id, target, bento_id, repository, version,
-    bento_digest, models, actor, correlation_id, causation_id, traceparent
+    bento_digest, models, attempts, actor, correlation_id, causation_id, traceparent
+"""
+_PUT_OFF: Final = """
+UPDATE build SET status = 'queued', due_at = now() + $2::interval
+WHERE id = $1 AND status = 'running'
 """
 _CLAIM: Final = "UPDATE build SET environment_digest = $2, image_digest = $3 WHERE id = $1"
 _BUILT: Final = """
@@ -54,10 +65,14 @@ _RELEASE: Final = "DELETE FROM hold WHERE org_id = $1 AND revision_id = $2"
 _OWNED: Final = """
 SELECT true FROM build WHERE org_id = $1 AND image_digest = $2 AND status = 'built' LIMIT 1
 """
+_BUILT_BY: Final = """
+SELECT image_digest, environment_digest FROM build WHERE org_id = $1 AND image_digest IS NOT NULL
+"""
 _KEPT: Final = """
 SELECT image_digest, environment_digest FROM build
 WHERE image_digest IS NOT NULL AND (status = 'running' OR ended_at > now() - interval '1 hour'
-    OR image_digest IN (SELECT image_digest FROM hold))
+    OR image_digest IN (SELECT image_digest FROM hold)
+    OR (org_id <> $1 AND status = 'built'))
 """
 _ALONE: Final = "SELECT pg_advisory_xact_lock(7301, 1)"
 
@@ -90,15 +105,18 @@ class BuildStore:
         """The number of the build's next event; locks its row."""
         return int(await self._connection.fetchval(_ADVANCE, build_id))
 
-    async def start(self) -> Order | None:
-        """The oldest that has no end, also where its worker died."""
-        row = await self._connection.fetchrow(_START)
+    async def start(self, besides: Collection[UUID]) -> Order | None:
+        """The oldest that is due and has no end, also where its worker died."""
+        row = await self._connection.fetchrow(_START, list(besides))
         if row is None:
             return None
         given = dict(row)
         origin = Origin(**{name: given.pop(name) for name in Origin.__slots__})
         models = tuple(Model(**each) for each in json.loads(given.pop("models")))
         return Order(**given, models=models, origin=origin)
+
+    async def put_off(self, build_id: UUID, pause: timedelta) -> None:
+        await self._connection.execute(_PUT_OFF, build_id, pause)
 
     async def claim(self, build_id: UUID, *, environment: str, image: str) -> None:
         """Nobody prunes these two while the build runs."""
@@ -147,7 +165,14 @@ class HoldStore:
     async def release(self, org_id: UUID, revision_id: UUID) -> None:
         await self._connection.execute(_RELEASE, org_id, revision_id)
 
-    async def kept(self) -> set[str]:
-        """Digests of images and environments that must stay."""
-        rows = await self._connection.fetch(_KEPT)
-        return {digest for row in rows for digest in row if digest}
+    async def built_by(self, org_id: UUID) -> set[str]:
+        """Digests of images and environments of the organisation's builds."""
+        return _digests(await self._connection.fetch(_BUILT_BY, org_id))
+
+    async def kept(self, org_id: UUID) -> set[str]:
+        """Those that must stay when ``org_id`` prunes: in use, or what another one has built."""
+        return _digests(await self._connection.fetch(_KEPT, org_id))
+
+
+def _digests(rows: Iterable[asyncpg.Record]) -> set[str]:
+    return {digest for row in rows for digest in row if digest}

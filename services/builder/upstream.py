@@ -18,7 +18,7 @@ class Registry:
 
     async def fetch(self, digest: str, org_id: UUID, file: Path) -> None:
         """The blob as ``file``, or an error: never other bytes than asked for."""
-        org = OrgRef(org_id, str(org_id))
+        org = OrgRef(org_id, "")  # events name organisations by their ids alone
         seen = hashlib.sha256()
         with file.open("wb") as out:
             async with self._peer.stream("GET", f"/internal/blobs/{digest}", org=org) as answer:

@@ -26,7 +26,7 @@ from services.builder.consumers import RequestsConsumer
 from services.builder.controller import Worker
 from services.builder.environments import Folders, Uv
 from services.builder.http import BuilderApi
-from services.builder.service import SERVICE, Builds, Images, Tx
+from services.builder.service import SERVICE, Builds, Images, Making, Tx
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
 
@@ -54,13 +54,13 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
     builds = Builds(database, woken=wake.set)
-    worker = Worker(
+    making = Making(
         builds,
         _registry(settings, session),
         folders=folders,
         uv=Uv(index_url=settings.index_url),
-        wake=wake,
     )
+    worker = Worker(builds, making, lanes=settings.lanes, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(

@@ -20,7 +20,7 @@ def tiny_bento(folder: Path, name: str) -> BentoFiles:
     wheel = folder / f"bentoml-{_VERSION}-py3-none-any.whl"
     bento = folder / name
     (bento / "env" / "python").mkdir(parents=True)
-    _pack(wheel)
+    pack_wheel(wheel)
     requirement = f"bentoml @ {wheel.as_uri()}\n"
     (bento / "env" / "python" / "requirements.txt").write_text(requirement)
     described = {
@@ -35,7 +35,8 @@ def tiny_bento(folder: Path, name: str) -> BentoFiles:
     return BentoFiles(bento)
 
 
-def _pack(wheel: Path) -> None:
+def pack_wheel(wheel: Path) -> None:
+    """The stand-in, as a file to install."""
     files = {
         "bentoml/__init__.py": "",
         "bentoml/__main__.py": _SERVER.read_text(),

@@ -1,6 +1,6 @@
 """Environments and images on this machine's disk, and the tools that make them."""
 
-from services.builder.environments.folders import Folders
-from services.builder.environments.uv import Uv
+from services.builder.environments.folders import Folders, remove
+from services.builder.environments.uv import NeedsBuildingError, Uv
 
-__all__ = ["Folders", "Uv"]
+__all__ = ["Folders", "NeedsBuildingError", "Uv", "remove"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 from services.builder.domain import Image, Model
 
 _MARKER: Final = ".complete"
+_WRITING: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Folders:
     def work(self, build_id: UUID) -> Path:
         """Empty, whatever a build that was interrupted left behind."""
         folder = self._made("work") / str(build_id)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         folder.mkdir()
         return folder
 
@@ -42,7 +44,8 @@ class Folders:
         ).is_file()
 
     def complete(self, digest: str) -> None:
-        """The marker only after everything it speaks for is on the disk."""
+        """The marker only after everything it speaks for is on the disk, and for reading only."""
+        _protect(self.environment(digest))
         os.sync()
         with (self.environment(digest) / _MARKER).open("w") as marker:
             os.fsync(marker.fileno())
@@ -54,7 +57,7 @@ class Folders:
         image = self.image(digest)
         partial = image.with_name(f"{image.name}.partial")
         for stale in (partial, image):
-            shutil.rmtree(stale, ignore_errors=True)
+            remove(stale)
         partial.mkdir()
         bento.rename(partial / "bento")
         for model, folder in models.items():
@@ -62,6 +65,7 @@ class Folders:
             home.mkdir(parents=True, exist_ok=True)
             folder.rename(home / model.version)
             (home / "latest").write_text(model.version)
+        _protect(partial)
         (partial / "environment").symlink_to(Path("../../environments") / _hex(environment))
         os.sync()
         partial.rename(image)
@@ -69,25 +73,42 @@ class Folders:
     def found(self, digest: str, *, reused: bool) -> Image:
         return Image(digest, self.image(digest).resolve().as_uri(), reused)
 
-    def set_aside(self, kept: set[str]) -> list[str]:
+    def set_aside(self, unneeded: set[str]) -> list[str]:
         """Out of sight at once: renaming is quick, removing is not."""
-        names = {_hex(each) for each in kept}
+        names = {_hex(each) for each in unneeded}
         trash, gone = self._made("trash"), []
         for kind in ("images", "environments"):
             for folder in sorted(self._made(kind).iterdir()):
-                if folder.name.partition(".")[0] not in names:
+                if folder.name.partition(".")[0] in names:
                     folder.rename(trash / uuid4().hex)
                     gone.append(f"{kind}/{folder.name}")
         return gone
 
     async def empty_trash(self) -> None:
         for folder in self._made("trash").iterdir():
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(remove, folder)
 
     def _made(self, name: str) -> Path:
         folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def _protect(folder: Path) -> None:
+    """What is below it is for reading; itself it may still be moved."""
+    for at, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(at, name)  # noqa: PTH118 - tens of thousands of them
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, stat.S_IMODE(mode) & ~_WRITING)  # noqa: PTH101 - same
+
+
+def remove(folder: Path) -> None:
+    """Also what was protected; what is not there is no error."""
+    for at, _, _ in os.walk(folder):
+        os.chmod(at, stat.S_IRWXU)  # noqa: PTH101 - before it is entered
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hex(digest: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -12,11 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from services.builder.domain import Interpreter
-from services.builder.errors import BuildFailedError
+from services.builder.environments.folders import remove
+from services.builder.errors import BuildFailedError, IndexUnreachableError
 
 _NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
 _MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
+_NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
+_UNREACHABLE: Final = re.compile(
+    r"error sending request|Request failed after \d+ retries|HTTP status server error|timed out"
+)
 _ASK: Final = (
     "import json,platform,sysconfig;"
     "print(json.dumps([platform.python_version(), sysconfig.get_platform()]))"
@@ -31,6 +37,10 @@ def allowed(given: Mapping[str, str]) -> dict[str, str]:
         if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
     }
     return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
+
+
+class NeedsBuildingError(Exception):
+    """A package of the lock has no wheel that fits."""
 
 
 class Uv:
@@ -68,12 +78,18 @@ class Uv:
         more = ("--python", python.path, "--no-header", "--no-annotate", "-q", *self._index)
         code, _, error = await run((*argv, *more), log, cwd=work)
         if code:
-            raise BuildFailedError("requirements-unresolvable", error)
+            raise _unreachable(error) or BuildFailedError("requirements-unresolvable", error)
         return lock.read_text()
 
-    async def install(self, lock: str, python: Interpreter, folder: Path, *, log: Path) -> None:
-        """From scratch: what an interrupted build left there is not trusted."""
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    async def install(
+        self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
+    ) -> None:
+        """From scratch: what an interrupted build left there is not trusted.
+
+        Raises ``NeedsBuildingError`` when ``wheels_only`` cannot be, before any code of a
+        package has run.
+        """
+        await asyncio.to_thread(remove, folder)
         venv = (self._uv, "venv", "--relocatable", "--no-project", "--python", python.path)
         code, _, error = await run((*venv, str(folder)), log)
         if code:
@@ -82,12 +98,21 @@ class Uv:
         locked.write_text(lock)
         inside = str(folder / "bin" / "python")
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
-        code, _, error = await run((*sync, "--python", inside, *self._index), log)
+        more = ("--no-build",) if wheels_only else ()
+        code, _, error = await run((*sync, *more, "--python", inside, *self._index), log)
+        if code and wheels_only and _NO_BUILD.search(error):
+            await asyncio.to_thread(remove, folder)
+            raise NeedsBuildingError(error.strip().splitlines()[-1])
         if code:
-            raise BuildFailedError("requirements-not-installable", error)
+            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
         await run((inside, *compiled), log)
+
+
+def _unreachable(error: str) -> IndexUnreachableError | None:
+    """A failure that another attempt may not meet."""
+    return IndexUnreachableError(error) if _UNREACHABLE.search(error) else None
 
 
 async def run(argv: tuple[str, ...], log: Path, *, cwd: Path | None = None) -> tuple[int, str, str]:

@@ -19,7 +19,7 @@ from services.builder.service import Builds, Images, Tx
 
 ORG = UUID(int=1)
 CAUSE = Cause(actor="service:builder", org_id=ORG, correlation_id="c1")
-ENVIRONMENT, IMAGE, OTHER = ("sha256:" + each * 64 for each in "abc")
+ENVIRONMENT, IMAGE, OTHER, ITS_IMAGE = ("sha256:" + each * 64 for each in "abcd")
 
 
 def requested() -> Envelope[DeploymentRequested]:
@@ -64,7 +64,10 @@ async def test_a_request_is_built_once_and_its_image_stays_while_held(
         assert len(woken) == 1
         order = await builds.start()
         assert order is not None
-        assert order == await builds.start()  # its worker died
+        again = await builds.start()  # its worker died
+        assert again is not None
+        assert (again.id, again.attempts) == (order.id, 2)
+        assert await builds.start(besides={order.id}) is None
         assert order.models == (Model("m", "1", "sha256:" + "1" * 64),)
         await builds.claim(order, environment=ENVIRONMENT, image=IMAGE)
         for _ in range(2):
@@ -76,6 +79,13 @@ async def test_a_request_is_built_once_and_its_image_stays_while_held(
         ("dev.yokocho.image.built.v1", 2),
     ]
     assert (await builds.one(ORG, order.id)).status == "built"
+
+    with bound(CAUSE):
+        await consumer(requested(), b"")
+        second = await builds.start()
+        assert second is not None
+        await builds.claim(second, environment=OTHER, image=ITS_IMAGE)
+        await builds.built(second, Image(ITS_IMAGE, "file:///y", reused=False), 1.5)
 
     await keep_and_prune(pool, Folders(tmp_path), order)
 
@@ -91,8 +101,9 @@ async def keep_and_prune(pool: Pool, folders: Folders, order: Order) -> None:
     with pytest.raises(ImageGoneError):
         await images.hold(UUID(int=2), order.revision_id, IMAGE)
     await pool.execute("UPDATE build SET ended_at = now() - interval '2 hours'")
-    assert await images.prune() == [f"environments/{'c' * 64}"]
+    assert await images.prune(UUID(int=2)) == [], "it has built nothing"
+    assert await images.prune(ORG) == [f"environments/{'c' * 64}"]
     await images.release(ORG, order.revision_id)
-    assert len(await images.prune()) == 2
+    assert len(await images.prune(ORG)) == 2
     with pytest.raises(ImageGoneError):
         await images.hold(ORG, order.revision_id, IMAGE)

@@ -1,47 +1,19 @@
-"""What can happen to a build: asked for, begun, ended; and to an image: held, released, pruned."""
+"""What can happen to a build: asked for, begun, put off, ended."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from libs.chassis.inbox import Inbox
-from libs.chassis.outbox import Outbox
-from libs.chassis.postgres import Connection, Database
+from libs.chassis.postgres import Database
 from libs.contracts.builder import ImageBuilt, ImageFailed, ImageRequested
 from libs.contracts.deployer import DeploymentRequested
-from libs.contracts.event import Envelope, Event
+from libs.contracts.event import Envelope
 from libs.contracts.types import cut
 from services.builder.domain import BuildView, Image, Model, Order, Origin
-from services.builder.environments import Folders
-from services.builder.errors import BuildNotFoundError, ImageGoneError
-from services.builder.store import BuildStore, HoldStore
-
-SERVICE: Final = "builder"
-
-
-@dataclass(frozen=True, slots=True)
-class Tx:
-    builds: BuildStore
-    holds: HoldStore
-    inbox: Inbox
-    outbox: Outbox
-
-    @classmethod
-    def bind(cls, connection: Connection, *, epoch: int = 1) -> "Tx":
-        return cls(
-            builds=BuildStore(connection),
-            holds=HoldStore(connection),
-            inbox=Inbox(connection),
-            outbox=Outbox(connection, service=SERVICE, epoch=epoch),
-        )
-
-    async def say(self, event: Event, *, org_id: UUID) -> None:
-        """Append a fact about a build, numbered by its row."""
-        seq = await self.builds.advance(event.entity_id)
-        await self.outbox.append(event, entity_seq=seq, org_id=org_id)
+from services.builder.errors import BuildNotFoundError
+from services.builder.service.tx import SERVICE, Tx
 
 
 class Builds:
@@ -66,9 +38,18 @@ class Builds:
             await tx.say(said, org_id=order.org_id)
         self._woken()
 
-    async def start(self) -> Order | None:
+    async def start(self, *, besides: Collection[UUID] = ()) -> Order | None:
+        """The oldest that is due and not among those under way; None when there is none.
+
+        What a worker that died had begun is begun anew.
+        """
         async with self._database.transaction() as tx:
-            return await tx.builds.start()
+            return await tx.builds.start(besides)
+
+    async def put_off(self, order: Order, pause: timedelta) -> None:
+        """Begin it again when ``pause`` is over."""
+        async with self._database.transaction() as tx:
+            await tx.builds.put_off(order.id, pause)
 
     async def claim(self, order: Order, *, environment: str, image: str) -> None:
         async with self._database.transaction() as tx:
@@ -112,6 +93,7 @@ class Builds:
             return await tx.builds.lock(key)
 
     async def keep_lock(self, key: tuple[UUID, str, str, str], body: str) -> str:
+        """The lock that counts from now on: the first one that was kept."""
         async with self._database.transaction() as tx:
             return await tx.builds.keep_lock(key, body)
 
@@ -125,33 +107,6 @@ class Builds:
         if found is None:
             raise BuildNotFoundError(str(build_id))
         return found
-
-
-class Images:
-    """Complete images, and who needs them."""
-
-    def __init__(self, database: Database[Tx], folders: Folders) -> None:
-        self._database = database
-        self._folders = folders
-
-    async def hold(self, org_id: UUID, revision_id: UUID, digest: str) -> None:
-        async with self._database.transaction() as tx:
-            await tx.holds.alone()
-            if not await tx.holds.owned(org_id, digest) or not self._folders.has_image(digest):
-                raise ImageGoneError(digest)
-            await tx.holds.hold(org_id, revision_id, digest)
-
-    async def release(self, org_id: UUID, revision_id: UUID) -> None:
-        async with self._database.transaction() as tx:
-            await tx.holds.release(org_id, revision_id)
-
-    async def prune(self) -> list[str]:
-        """Set aside what nobody needs, and then remove it; says the names."""
-        async with self._database.transaction() as tx:
-            await tx.holds.alone()
-            gone = self._folders.set_aside(await tx.holds.kept())
-        await self._folders.empty_trash()
-        return gone
 
 
 def _order(envelope: Envelope[DeploymentRequested]) -> Order:

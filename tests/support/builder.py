@@ -1,0 +1,237 @@
+"""A builder between the real registry and the real uv, driven by the test."""
+
+import asyncio
+import hashlib
+import io
+import sys
+import tarfile
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import aiohttp
+import yaml
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.client import Peer, PeerUnavailableError
+from libs.chassis.context import Cause, bound
+from libs.chassis.http import build_app
+from libs.chassis.keys import generate_keys
+from libs.chassis.lifecycle import Wake
+from libs.chassis.postgres import Database, Pool
+from libs.contracts.deployer import DeploymentRequested, PinnedModel
+from libs.contracts.event import Envelope
+from libs.contracts.identity import Person, Principal
+from services.builder.controller import Worker
+from services.builder.domain import BuildView
+from services.builder.environments import Folders, Uv
+from services.builder.service import Builds, Images, Making, Tx
+from services.builder.upstream import Registry
+from services.registry.http import routes
+from services.registry.service import Registry as Shelves
+from services.registry.service import Tx as RegistryTx
+from services.registry.service import Uploads
+from services.registry.wiring import bind
+from tests.support.serving import always_ready, served
+from tests.support.tiny import pack_wheel
+
+ORG: Final = UUID(int=1)
+OTHER: Final = UUID(int=2)
+PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+_ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
+
+
+@dataclass
+class Yard:
+    """``away`` holds digests of which the registry cannot say anything for the moment."""
+
+    folder: Path
+    registry_url: str
+    session: aiohttp.ClientSession
+    builds: Builds
+    images: Images
+    folders: Folders
+    worker: Worker
+    gateway: Signer
+    away: set[str] = field(default_factory=set)
+
+    @property
+    def wheel(self) -> str:
+        """A requirement that needs no index."""
+        file = self.folder / "bentoml-1.4.0-py3-none-any.whl"
+        if not file.exists():
+            pack_wheel(file)
+        return f"bentoml @ {file.as_uri()}"
+
+    async def push(
+        self,
+        tag: str,
+        *requirements: str,
+        org: UUID = ORG,
+        image: Mapping[str, Any] | None = None,
+        source: str = "",
+    ) -> str:
+        """Digest of a bento; by default one that asks for the stand-in wheel alone."""
+        name, _, version = tag.partition(":")
+        described = {
+            "name": name,
+            "version": version,
+            "bentoml_version": "1.4.0",
+            "image": {"python_version": PYTHON, **(image or {})},
+        }
+        lines = "\n".join(requirements or [self.wheel])
+        files = {
+            "bento.yaml": yaml.safe_dump(described),
+            "env/python/requirements.txt": lines,
+            "src/service.py": source or f"# {tag}",
+        }
+        return await self._push("bento", name, version, files=files, org=org)
+
+    async def push_model(self, tag: str) -> str:
+        name, _, version = tag.partition(":")
+        described = yaml.safe_dump({"name": name, "version": version})
+        files = {"model.yaml": described, "weights": tag}
+        return await self._push("model", name, version, files=files, org=ORG)
+
+    async def request(self, digest: str, *models: PinnedModel, org: UUID = ORG) -> UUID:
+        """Id of the build that a new revision of the bento asks for."""
+        event = DeploymentRequested(
+            deployment_id=uuid7(),
+            namespace="default",
+            deployment="fox",
+            revision_id=uuid7(),
+            revision=1,
+            target="local",
+            bento_id=uuid7(),
+            bento_repository="fox",
+            bento_version="v1",
+            bento_digest=digest,
+            models=models,
+        )
+        envelope = Envelope(
+            id=uuid7(),
+            source="/yokocho/deployer",
+            type=event.event_type(),
+            subject="evt",
+            time=datetime.now(UTC),
+            orgid=org,
+            actor="user:1",
+            entityid=event.deployment_id,
+            entityseq=1,
+            correlationid="c1",
+            data=event,
+        )
+        with bound(Cause("service:builder", org, "c1")):
+            await self.builds.request(envelope, consumer="builder-requests-v1")
+        return (await self.builds.newest(org, 1))[0].id
+
+    async def ended(self, build: UUID, *, org: UUID = ORG) -> BuildView:
+        """The build when it has ended; the worker runs in the test's own time."""
+        async with asyncio.timeout(60):
+            while (view := await self.builds.one(org, build)).status not in {"built", "failed"}:
+                if not await self.worker.turn():
+                    await asyncio.sleep(0.05)
+        return view
+
+    def log(self, build: UUID) -> str:
+        file = self.folders.log(build)
+        return file.read_text() if file.exists() else ""
+
+    async def _push(
+        self, kind: str, name: str, version: str, *, files: Mapping[str, str], org: UUID
+    ) -> str:
+        at = f"{self.registry_url}/api/v1/{kind}_repositories"
+        body = _packed(files)
+        for method, path, sent in (
+            ("POST", "", {"name": name, "description": ""}),
+            (
+                "POST",
+                f"/{name}/{kind}s",
+                {
+                    "version": version,
+                    "description": "",
+                    "manifest": {"name": name, "models": []},
+                    "build_at": "2026-11-20 10:09:03.538404",
+                    "labels": [],
+                },
+            ),
+            ("PUT", f"/{name}/{kind}s/{version}/upload", body),
+        ):
+            token = self.gateway.token(
+                "user:1", audience="registry", org_id=org, org="default", person=_ADA
+            )
+            how = {"data": sent} if isinstance(sent, bytes) else {"json": sent}
+            async with self.session.request(
+                method, f"{at}{path}", headers={"Authorization": f"Bearer {token}"}, **how
+            ) as answer:
+                assert answer.status == 200 or not path, await answer.text()
+        return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _packed(files: Mapping[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def _registry(
+    database: Database[RegistryTx], blobs: Path, *, keys: Path, away: Collection[str]
+) -> web.Application:
+    verified = service_authenticator(Verifier("registry", keys / "public.json"))
+
+    async def authenticate(request: web.Request) -> Principal:
+        if request.match_info.get("digest") in away:
+            raise PeerUnavailableError("registry", "is away for a moment")
+        return await verified(request)
+
+    uploads = Uploads(database, silence=timedelta(seconds=60))
+    return build_app(
+        routes(Shelves(database), uploads, FileBlobs(blobs)),
+        service="registry",
+        authenticate=authenticate,
+        ready=always_ready,
+    )
+
+
+@asynccontextmanager
+async def building(
+    pool: Pool, shelves: Pool, folder: Path, *, index_url: str | None = None
+) -> AsyncIterator[Yard]:
+    """``pool`` is the builder's, ``shelves`` the registry's."""
+    keys = folder / "keys"
+    generate_keys(keys, ["gateway", "registry", "builder"])
+    away: set[str] = set()
+    app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
+    async with served(app) as url, aiohttp.ClientSession() as session:
+        peer = Peer(
+            session,
+            service="builder",
+            peer="registry",
+            base_url=url,
+            signer=Signer("builder", keys / "builder.pem"),
+        )
+        database, wake = Database(pool, Tx.bind), Wake()
+        builds, folders = Builds(database, woken=wake.set), Folders(folder / "builder")
+        making = Making(builds, Registry(peer), folders=folders, uv=Uv(index_url=index_url))
+        yield Yard(
+            folder,
+            url,
+            session,
+            builds,
+            Images(database, folders),
+            folders,
+            Worker(builds, making, lanes=2, wake=wake),
+            Signer("gateway", keys / "gateway.pem"),
+            away,
+        )
