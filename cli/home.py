@@ -15,7 +15,10 @@ from cli.errors import CommandError
 from cli.ports import DEFAULT_PORT, LOOPBACK
 
 SERVICES: Final = ("registry", "builder", "deployer", "gateway", "events")
-INTERNAL: Final = ("postgres", "nats", "nats_monitor", "registry", "builder", "deployer", "events")
+INTERNAL: Final = (
+    *("postgres", "nats", "nats_monitor"),
+    *("registry", "builder", "deployer", "events", "gateway_internal"),
+)
 """Listeners on loopback only; their ports are chosen once per home."""
 
 _FORMAT: Final = 1

@@ -103,6 +103,7 @@ class Layout:
                 return {
                     "HTTP__HOST": self.identity.host,
                     "ENDPOINTS_PORT": str(self.endpoints_port),
+                    "INTERNAL__PORT": str(self.identity.ports["gateway_internal"]),
                     "BOOTSTRAP_TOKEN_FILE": str(self.home.token_file),
                 }
             case _:

@@ -29,6 +29,11 @@ class Settings(ProducerSettings):
         ge=3,
         description="Inherited listening socket of the endpoints; overrides `endpoints_port`",
     )
+    internal: HttpSettings | None = Field(
+        default=None,
+        description="Where probes and `/metrics` are served to whoever watches; strangers, who "
+        "reach the other two, see no figures",
+    )
     bootstrap_token_file: Path | None = Field(
         default=None,
         description="File with the first administrator's token, readable by its owner only; "

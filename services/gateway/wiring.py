@@ -3,7 +3,7 @@
 import asyncio
 import stat
 from asyncio import TaskGroup
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -52,7 +52,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    listeners: tuple[Listener, Listener]
+    listeners: tuple[Listener, ...]
+    """API, endpoints, and what is for those who watch, if there is such a thing."""
     background: dict[str, Callable[[], Awaitable[None]]]
     on_stop: Callable[[], Awaitable[None]]
 
@@ -94,7 +95,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         api = _api(core, ForwardApi(forwards, signer, settings.peers))
         try:
             yield Parts(
-                listeners=_listeners(settings, api, build_endpoints(_endpoints(settings, core))),
+                listeners=(
+                    *_listeners(settings, api, build_endpoints(_endpoints(settings, core))),
+                    *_watched(settings, core),
+                ),
                 background={
                     "bus": partial(_on_the_bus, settings, core),
                     "follow": follower.run,
@@ -151,6 +155,18 @@ def _listeners(
     api_socket = _socket(settings.api_fd, host, settings.http.port)
     endpoints_socket = _socket(settings.endpoints_fd, host, settings.endpoints_port)
     return _proxy(api, api_socket), _proxy(endpoints, endpoints_socket)
+
+
+def _watched(settings: Settings, core: _Core) -> Iterator[Listener]:
+    if settings.internal is None:
+        return
+    app = build_app(
+        [],
+        service=SERVICE,
+        authenticate=IdentityApi(core.tokens).authenticate,
+        ready=partial(_readiness, core),
+    )
+    yield Listener(app, listen(settings.internal.host, settings.internal.port))
 
 
 def _socket(descriptor: int | None, host: str, port: int) -> socket:

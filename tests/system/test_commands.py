@@ -2,6 +2,7 @@
 
 import json
 import stat
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -55,6 +56,16 @@ def test_followed_events_are_shown_within_two_seconds(
     assert before["id"] != after["id"]
     assert after["type"] == "dev.yokocho.bento.pushed.v1"
     assert after["data"]["repository"] == "followed"
+
+
+def test_every_service_shows_its_figures_inside_and_the_gateway_none_outside(
+    platform: LocalPlatform,
+) -> None:
+    ports = json.loads((platform.home / "home.json").read_text())["ports"]
+    for name in ("registry", "builder", "deployer", "events", "gateway_internal"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[name]}/metrics") as answer:
+            assert b"yokocho_http_requests_total" in answer.read(), name
+    assert platform.request("GET", "/metrics")[0] == 404
 
 
 def test_a_taken_port_is_said_plainly(platform: LocalPlatform, tmp_path: Path) -> None:

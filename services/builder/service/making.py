@@ -1,10 +1,11 @@
 """From an order to a complete image: fetch, lock, install, assemble; starts over if interrupted."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import yaml
@@ -16,6 +17,9 @@ from services.builder.environments import Folders, NeedsBuildingError, Uv, remov
 from services.builder.errors import BuildFailedError
 from services.builder.service.builds import Builds
 from services.builder.upstream import Registry
+
+_OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""Where a manifest names none: one that is certainly there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Making:
         manifest = _manifest(parts.bento)
         for command in plan.dropped_commands(manifest):
             self.note(order, f"left out, as this machine has its own tools: {command}")
-        wanted = plan.python_of(manifest, fallback="3.11")
+        wanted = plan.python_of(manifest, fallback=_OWN_PYTHON)
         python = await self._uv.interpreter(wanted, self._folders.log(order.id))
         lock = await self._lock(order, parts.bento, manifest=manifest, python=python)
         made = _Ingredients(lock, python)
