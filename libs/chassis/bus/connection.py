@@ -102,11 +102,13 @@ class Bus:
 
     async def close(self) -> None:
         """Close without draining: whoever subscribes has settled its messages before."""
-        with suppress(TimeoutError, OSError, nats.errors.Error):
-            async with asyncio.timeout(_CLOSE_WAIT.total_seconds()):
-                await self._client.close()
-        for left in self._client._subs.values():  # noqa: SLF001 - what a close without connection forgets
-            left._stop_processing()  # noqa: SLF001
+        try:
+            with suppress(TimeoutError, OSError, nats.errors.Error):
+                async with asyncio.timeout(_CLOSE_WAIT.total_seconds()):
+                    await self._client.close()
+        finally:  # a close without a connection, or cut short, leaves the tasks that read
+            for left in self._client._subs.values():  # noqa: SLF001
+                left._stop_processing()  # noqa: SLF001
 
     @property
     def connected(self) -> bool:

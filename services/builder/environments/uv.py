@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ from services.builder.errors import BuildFailedError, IndexUnreachableError
 _NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
 _MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
+_OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
 _UNREACHABLE: Final = re.compile(
     r"error sending request|Request failed after \d+ retries|HTTP status server error|timed out"
@@ -59,14 +61,14 @@ class Uv:
                 _, listed, _ = await run((self._uv, "python", "list", "--only-installed"), log)
                 raise BuildFailedError(
                     "python-version-absent",
-                    f"Python {version} is not installed; these are:\n{listed}",
+                    f"Python {version} is not installed; these are:\n{_OWN}\n{listed}",
                 )
             path = out.strip()
         code, out, error = await run((path, "-I", "-c", _ASK), log)
         if code:
             raise BuildFailedError("python-version-absent", error)
-        exact, platform = json.loads(out)
-        return Interpreter(path=path, version=exact, platform=platform)
+        exact, tag = json.loads(out)
+        return Interpreter(path=path, version=exact, platform=tag)
 
     async def compile(
         self, requirements: str, python: Interpreter, work: Path, *, log: Path

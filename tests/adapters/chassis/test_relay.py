@@ -98,7 +98,7 @@ async def test_lost_answers_repeat_nothing(
         await say(database, 60, entities=5)
         await eventually(complete(pool))
 
-    assert publisher.lost > 1
+    assert publisher.lost >= 1
     assert await stored(builder) == await outbox(pool) == await recorded(pool)
 
 
