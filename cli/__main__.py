@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import database, demo, doctor, lifecycle, platform, safety
+from cli.commands import containers, database, demo, doctor, lifecycle, platform, safety
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -27,6 +27,9 @@ app.command()(platform.builds)
 app.command()(safety.backup)
 app.command()(safety.restore)
 app.add_typer(database.app)
+app.command()(containers.prepare)
+app.command()(containers.serve)
+app.command()(containers.migrate)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 

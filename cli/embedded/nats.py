@@ -8,6 +8,7 @@ from typing import Final
 
 from cli.errors import CommandError
 from cli.home import write_private
+from cli.ports import LOOPBACK
 from libs.chassis.natsconf import ServerPlace, render
 from libs.chassis.process import Command
 
@@ -25,10 +26,16 @@ def find_binary() -> Path:
 
 
 def write_configuration(
-    file: Path, *, store: Path, port: int, monitor_port: int, passwords: Mapping[str, str]
+    file: Path,
+    *,
+    store: Path,
+    port: int,
+    monitor_port: int,
+    passwords: Mapping[str, str],
+    host: str = LOOPBACK,
 ) -> None:
     """Every start writes it anew, so that changed permissions apply."""
-    place = ServerPlace(port=port, monitor_port=monitor_port, store_dir=store)
+    place = ServerPlace(port=port, monitor_port=monitor_port, store_dir=store, host=host)
     write_private(file, render(place, passwords))
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -41,6 +41,8 @@ class Layout:
     identity: Identity
     marker: str
     secrets: Mapping[str, Mapping[str, str]]
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Where servers and services are that are not on this machine's loopback."""
 
     @property
     def port(self) -> int:
@@ -66,17 +68,20 @@ class Layout:
 
     def internal_url(self, service: str) -> str:
         port = self.port if service == "gateway" else self.identity.ports[service]
-        return f"http://{LOOPBACK}:{port}"
+        return f"http://{self._host(service)}:{port}"
 
     def service_environment(self, service: str) -> dict[str, str]:
         """Everything the service's settings need; nothing of another service."""
         postgres = service_dsn(
-            self.identity.ports["postgres"], service, self.secrets["postgres"][service]
+            self.identity.ports["postgres"],
+            service,
+            self.secrets["postgres"][service],
+            host=self._host("postgres"),
         )
         bus = f"nats://{service}:{self.secrets['nats'][service]}"
         told = {
             "POSTGRES__DSN": postgres,
-            "BUS__URL": f"{bus}@{LOOPBACK}:{self.identity.ports['nats']}",
+            "BUS__URL": f"{bus}@{self._host('nats')}:{self.identity.ports['nats']}",
             "HTTP__PORT": str(self.identity.ports.get(service, self.port)),
             "IDENTITY__KEY_FILE": str(self.home.keys / f"{service}.pem"),
             **({} if service in _SILENT else {"EPOCH": str(self.identity.epoch)}),
@@ -85,6 +90,9 @@ class Layout:
             **self._own(service),
         }
         return {f"{_PREFIX}{service.upper()}_{name}": value for name, value in told.items()}
+
+    def _host(self, name: str) -> str:
+        return self.hosts.get(name, LOOPBACK)
 
     def _own(self, service: str) -> dict[str, str]:
         root = self.home.root

@@ -15,6 +15,7 @@ import psutil
 
 from cli.embedded.postgres.binaries import Binaries, as_nobody, require_user_namespaces
 from cli.errors import CommandError
+from cli.ports import LOOPBACK
 from libs.chassis.process import Command
 
 SUPERUSER: Final = "postgres"
@@ -96,9 +97,9 @@ def database_of(service: str) -> str:
     return f"yokocho_{service}"
 
 
-def service_dsn(port: int, service: str, password: str) -> str:
+def service_dsn(port: int, service: str, password: str, *, host: str = LOOPBACK) -> str:
     name = database_of(service)
-    return f"postgresql://{name}:{password}@127.0.0.1:{port}/{name}"
+    return f"postgresql://{name}:{password}@{host}:{port}/{name}"
 
 
 async def end_leftovers(data: Path, *, grace: timedelta) -> None:
