@@ -1,11 +1,15 @@
-"""The loop that ends uploads whose pusher has vanished."""
+"""Loops: uploads whose pusher has vanished are ended, versions of older code described."""
+
+from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.postgres import DatabaseUnavailableError
-from services.registry.service import Uploads
+from services.registry.service import Search, Uploads
 
+_OFTEN: Final = timedelta(hours=1)
 _log = structlog.get_logger()
 
 
@@ -16,3 +20,15 @@ async def fail_abandoned(uploads: Uploads) -> None:
             await uploads.fail_silent()
         except DatabaseUnavailableError as error:
             _log.warning("uploads.not_swept", detail=error.detail)
+
+
+async def describe_missing(search: Search) -> None:
+    """After an upgrade once, and again where older code still ran beside this one."""
+    while True:
+        try:
+            if described := await search.describe_missing():
+                _log.info("versions.described", versions=described)
+        except DatabaseUnavailableError as error:
+            _log.warning("versions.not_described", detail=error.detail)
+        if await sleep_or_stop(_OFTEN):
+            return

@@ -40,6 +40,13 @@ class QueryRefusedError(ServiceError):
     code: ClassVar[str] = "query-refused"
     title: ClassVar[str] = "The query cannot be honoured"
 
+    def __init__(self, detail: str, *, at: int | None = None) -> None:
+        """``at``: the place in the text, counted from 0."""
+        if at is None:
+            super().__init__(detail)
+        else:
+            super().__init__(detail, at=at)
+
 
 class BlobNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND

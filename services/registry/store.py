@@ -10,6 +10,7 @@ from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Connection
 from libs.contracts.identity import Person
 from services.registry.domain import Repository, Version
+from services.registry.query import Compiled, Fact
 
 _ADD_REPOSITORY = """
     INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
@@ -87,6 +88,47 @@ _CHARGE = """
 _LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
 _COLUMNS: Final = tuple(Version.__dataclass_fields__)
+
+
+_FACTS = "INSERT INTO fact (version_id, key, number, word) VALUES ($1, $2, $3, $4)"
+_FORGET_FACTS = "DELETE FROM fact WHERE version_id = $1"
+_DESCRIBED = "UPDATE version SET described = true WHERE id = $1"
+_UNDESCRIBED = """
+    SELECT * FROM version WHERE NOT described ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+_SEARCH = """
+    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
+           r.created_at AS r_created_at, r.creator AS r_creator,
+           coalesce(b.size_bytes, 0) AS size_bytes
+    FROM version v JOIN repository r ON r.id = v.repository_id LEFT JOIN blob b USING (digest)
+    WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success'
+"""
+FIRST_VALUE: Final = 5
+"""Number of the first parameter that a compiled query may use."""
+
+
+class FactStore:
+    """What manifests say, to be asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def put(self, version_id: UUID, facts: Sequence[Fact]) -> None:
+        await self._connection.execute(_FORGET_FACTS, version_id)
+        rows = [(version_id, each.key, each.number, each.word) for each in facts]
+        await self._connection.executemany(_FACTS, rows)
+        await self._connection.execute(_DESCRIBED, version_id)
+
+    async def lock_undescribed(self, count: int) -> list[Version]:
+        return [_version(row) for row in await self._connection.fetch(_UNDESCRIBED, count)]
+
+    async def search(
+        self, org_id: UUID, kind: str, asked: Compiled, *, start: int, count: int
+    ) -> list[tuple[Repository, Version, int]]:
+        """With the size of each version's bytes."""
+        statement = f"{_SEARCH} AND {asked.where} ORDER BY {asked.order} OFFSET $3 LIMIT $4"
+        rows = await self._connection.fetch(statement, org_id, kind, start, count, *asked.values)
+        return [(_repository_beside(row, kind), _version(row), row["size_bytes"]) for row in rows]
 
 
 class RegistryStore:

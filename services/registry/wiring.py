@@ -21,11 +21,11 @@ from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
-from services.registry.controller import fail_abandoned
-from services.registry.http import routes
-from services.registry.service import Registry, Tx, Uploads
+from services.registry.controller import describe_missing, fail_abandoned
+from services.registry.http import routes, search_routes
+from services.registry.service import Registry, Search, Tx, Uploads
 from services.registry.settings import Settings
-from services.registry.store import RegistryStore
+from services.registry.store import FactStore, RegistryStore
 
 SERVICE = "registry"
 
@@ -52,9 +52,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         blobs = FileBlobs(settings.blobs.root)
         blobs.sweep()
         await uploads.fail_all()
+        search = Search(database)
         yield Parts(
             app=build_app(
-                routes(registry, uploads, blobs),
+                [*routes(registry, uploads, blobs), *search_routes(search)],
                 service=SERVICE,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)
@@ -68,6 +69,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "partitions": partial(keep_partitions, pool),
                 "backlog": partial(watch_backlog, pool),
                 "bus-watch": bus.watch,
+                "descriptions": partial(describe_missing, search),
                 "abandoned-uploads": partial(fail_abandoned, uploads),
             },
         )
@@ -76,6 +78,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 def bind(connection: Connection, *, epoch: int = 1) -> Tx:
     return Tx(
         store=RegistryStore(connection),
+        facts=FactStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )

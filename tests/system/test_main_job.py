@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -61,6 +62,17 @@ def test_a_model_comes_back_byte_for_byte(
     assert digests(empty_home.home / folder) == digests(client.home / folder)
     pushed = [each["data"] for each in platform.events(type="model.pushed")]
     assert tag in {f"{each['repository']}:{each['version']}" for each in pushed}
+
+
+def test_what_was_pushed_is_found_by_what_it_says(platform: LocalPlatform, pushed: str) -> None:
+    name, _, version = pushed.partition(":")
+    asked = quote(f'name = {name} and version = "{version}"')
+
+    status, found = platform.request("GET", f"/api/registry/bentos?query={asked}")
+
+    assert status == 200, found
+    assert [each["version"] for each in found["items"]] == [version]
+    assert found["items"][0]["size_bytes"] > 0
 
 
 def test_the_sdk_lists_what_was_pushed(client: Client, echo: tuple[str, str]) -> None:

@@ -1,7 +1,8 @@
 """Use cases: versions and what is asked about them, and the uploads that fill them."""
 
+from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
 from services.registry.service.versions import Listing, Registry
 
-__all__ = ["INTERRUPTED", "Flow", "Listing", "Registry", "Tx", "Uploads"]
+__all__ = ["INTERRUPTED", "Flow", "Found", "Listing", "Registry", "Search", "Tx", "Uploads"]

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
-from services.registry.store import RegistryStore
+from services.registry.store import FactStore, RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
 class Tx:
     store: RegistryStore
+    facts: FactStore
     outbox: Outbox
     inbox: Inbox
