@@ -1,6 +1,7 @@
 """Repositories, versions and blobs in Postgres. All of the registry's SQL is here."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -39,14 +40,16 @@ _BY_NAME = """
 """
 _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator, count(*) OVER () AS total
     FROM version v JOIN repository r ON r.id = v.repository_id
     WHERE v.org_id = $1 AND r.kind = $2 AND ($3::uuid IS NULL OR r.id = $3)
-      AND v.labels @> $4::jsonb
-      AND (SELECT bool_and(strpos(r.name || ':' || v.version, w) > 0)
-           FROM unnest($5::text[]) AS w) IS NOT FALSE
-    ORDER BY v.created_at DESC, v.id DESC OFFSET $6 LIMIT $7
+      AND ($4::jsonb IS NULL OR v.labels @> $4)
+      AND ($5::text[] IS NULL OR r.name || ':' || v.version LIKE ALL ($5))
+"""
+_TOTAL = f"SELECT count(*) {_OF_KIND}"
+_PAGE = f"""
+    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
+           r.created_at AS r_created_at, r.creator AS r_creator
+    {_OF_KIND} ORDER BY v.created_at DESC, v.id DESC OFFSET $6 LIMIT $7
 """
 _REVISE = """
     UPDATE version SET description = $2, manifest = $3, labels = $4, updated_at = $5 WHERE id = $1
@@ -87,6 +90,7 @@ _CHARGE = """
 """
 _LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
+_LIKE: Final = re.compile(r"[\\%_]")
 _COLUMNS: Final = tuple(Version.__dataclass_fields__)
 
 
@@ -193,12 +197,12 @@ class RegistryStore:
         count: int,
     ) -> tuple[int, list[tuple[Repository, Version]]]:
         """Total and one page, newest first."""
-        asked = (org_id, kind, repository_id, json.dumps(labels), list(words))
-        rows = await self._connection.fetch(_OF_KIND, *asked, start, count)
-        found = [(_repository_beside(row, kind), _version(row)) for row in rows]
-        if not rows:  # a page behind the last one: there may be others
-            rows = await self._connection.fetch(_OF_KIND, *asked, 0, 1)
-        return (rows[0]["total"] if rows else 0), found
+        wanted = json.dumps(labels) if labels else None
+        inside = ["%" + _LIKE.sub(r"\\\g<0>", each) + "%" for each in words] or None
+        asked = (org_id, kind, repository_id, wanted, inside)
+        rows = await self._connection.fetch(_PAGE, *asked, start, count)
+        total: int = await self._connection.fetchval(_TOTAL, *asked)
+        return total, [(_repository_beside(row, kind), _version(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:
         labels = json.dumps(dict(revised.labels))

@@ -70,15 +70,16 @@ class _Compiler:
         way = "DESC" if query.descending else "ASC"
         match query.sort:
             case Field(Space.OWN, key):
-                return f"{_OWN[key]} {way}, v.id DESC"
+                return f"{_OWN[key]} {way}, v.created_at DESC, v.id DESC"
             case Field(Space.LABEL, key):
-                return f"v.labels ->> {self._value(key)} {way} NULLS LAST, v.id DESC"
+                label = f"v.labels ->> {self._value(key)}"
+                return f"{label} {way} NULLS LAST, v.created_at DESC, v.id DESC"
             case Field(_, key):
                 at = self._value(key)
                 fact = "FROM fact f WHERE f.version_id = v.id AND f.key = "
                 return (
                     f"(SELECT f.number {fact}{at}) {way} NULLS LAST, "
-                    f"(SELECT f.word {fact}{at}) {way} NULLS LAST, v.id DESC"
+                    f"(SELECT f.word {fact}{at}) {way} NULLS LAST, v.created_at DESC, v.id DESC"
                 )
 
     def _exists(self, field: Field) -> str:
