@@ -10,10 +10,15 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from bench import bus, platform, transfer
+from bench import bus, platform, search, transfer
 from bench.report import Row, table
 
-_BENCHES: Final = {"platform": platform.measure, "bus": bus.measure, "transfer": transfer.measure}
+_BENCHES: Final = {
+    "platform": platform.measure,
+    "bus": bus.measure,
+    "transfer": transfer.measure,
+    "search": search.measure,
+}
 
 
 def main(argv: list[str]) -> int:
