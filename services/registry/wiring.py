@@ -22,8 +22,8 @@ from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
 from services.registry.controller import describe_missing, fail_abandoned
-from services.registry.http import routes, search_routes
-from services.registry.service import Registry, Search, Tx, Uploads
+from services.registry.http import lineage_routes, routes, search_routes
+from services.registry.service import Lineage, Registry, Search, Tx, Uploads
 from services.registry.settings import Settings
 from services.registry.store import FactStore, RegistryStore
 
@@ -55,7 +55,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         search = Search(database)
         yield Parts(
             app=build_app(
-                [*routes(registry, uploads, blobs), *search_routes(search)],
+                [
+                    *routes(registry, uploads, blobs),
+                    *search_routes(search),
+                    *lineage_routes(registry, Lineage(database)),
+                ],
                 service=SERVICE,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)

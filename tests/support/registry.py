@@ -22,8 +22,8 @@ from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import routes
-from services.registry.service import Registry, Uploads
+from services.registry.http import lineage_routes, routes
+from services.registry.service import Lineage, Registry, Uploads
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
@@ -72,7 +72,10 @@ async def served(
     database = Database(pool, bind)
     uploads = Uploads(database, silence=silence)
     app = build_app(
-        routes(Registry(database), uploads, FileBlobs(folder)),
+        [
+            *routes(Registry(database), uploads, FileBlobs(folder)),
+            *lineage_routes(Registry(database), Lineage(database)),
+        ],
         service="registry",
         authenticate=authenticate,
         ready=ready,

@@ -5,13 +5,18 @@ from libs.chassis.http import Route
 from services.registry.domain import Kind
 from services.registry.http.bytes import BytesApi
 from services.registry.http.internal import InternalApi
+from services.registry.http.lineage import LineageApi
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
-from services.registry.service import Registry, Search, Uploads
+from services.registry.service import Lineage, Registry, Search, Uploads
 
 
 def search_routes(search: Search) -> list[Route]:
     return [route for kind in Kind for route in SearchApi(search, kind).routes()]
+
+
+def lineage_routes(registry: Registry, lineage: Lineage) -> list[Route]:
+    return LineageApi(registry, lineage).routes()
 
 
 def routes(registry: Registry, uploads: Uploads, blobs: FileBlobs) -> list[Route]:

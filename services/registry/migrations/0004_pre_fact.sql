@@ -14,3 +14,13 @@ CREATE TABLE fact (
 );
 
 CREATE INDEX fact_number_idx ON fact (key, number) WHERE number IS NOT NULL;
+
+-- Which models a bento's manifest names: both directions of the lineage, one hop.
+CREATE TABLE need (
+    version_id uuid NOT NULL REFERENCES version (id) ON DELETE CASCADE,
+    repository text NOT NULL,
+    version    text NOT NULL,
+    CONSTRAINT need_pkey PRIMARY KEY (version_id, repository, version)
+);
+
+CREATE INDEX need_model_idx ON need (repository, version);

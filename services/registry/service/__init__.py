@@ -1,8 +1,19 @@
 """Use cases: versions and what is asked about them, and the uploads that fill them."""
 
+from services.registry.service.lineage import Lineage
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
 from services.registry.service.versions import Listing, Registry
 
-__all__ = ["INTERRUPTED", "Flow", "Found", "Listing", "Registry", "Search", "Tx", "Uploads"]
+__all__ = [
+    "INTERRUPTED",
+    "Flow",
+    "Found",
+    "Lineage",
+    "Listing",
+    "Registry",
+    "Search",
+    "Tx",
+    "Uploads",
+]

@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.chassis.postgres import Database
 from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import QueryRefusedError
-from services.registry.query import QueryError, compile_query, facts_of, parse
+from services.registry.query import QueryError, compile_query, parse
 from services.registry.service.tx import Tx
 from services.registry.store import FIRST_VALUE
 
@@ -43,7 +43,7 @@ class Search:
             async with self._database.transaction() as tx:
                 versions = await tx.facts.lock_undescribed(_BATCH)
                 for each in versions:
-                    await tx.facts.put(each.id, facts_of(each.described))
+                    await tx.facts.put(each)
             described += len(versions)
             if len(versions) < _BATCH:
                 return described

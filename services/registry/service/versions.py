@@ -19,7 +19,6 @@ from services.registry.errors import (
     VersionExistsError,
     VersionNotFoundError,
 )
-from services.registry.query import facts_of
 from services.registry.service.tx import Tx
 from services.registry.views import full_view
 
@@ -92,7 +91,7 @@ class Registry:
         async with self._database.transaction() as tx:
             if not await tx.store.add_version(made):
                 raise VersionExistsError(f"'{repository.name}:{made.version}' exists already")
-            await tx.facts.put(made.id, facts_of(made.described))
+            await tx.facts.put(made)
             stored = await tx.store.version(repository.id, made.version)
         return stored or made
 
@@ -140,7 +139,7 @@ class Registry:
         revised = replace(version, description=description, manifest=manifest, labels=labels)
         async with self._database.transaction() as tx:
             await tx.store.revise(revised, self._clock())
-            await tx.facts.put(version.id, facts_of(revised.described))
+            await tx.facts.put(revised)
             return await tx.store.lock(version.id)
 
     async def blob_of(self, version: Version) -> Blob:

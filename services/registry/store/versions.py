@@ -1,17 +1,16 @@
-"""Repositories, versions and blobs in Postgres. All of the registry's SQL is here."""
+"""Repositories, versions and blobs in Postgres."""
 
 import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Connection
-from libs.contracts.identity import Person
 from services.registry.domain import Repository, Version
-from services.registry.query import Compiled, Fact
+from services.registry.store.rows import repository_beside, repository_of, version_of
 
 _ADD_REPOSITORY = """
     INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
@@ -91,48 +90,6 @@ _CHARGE = """
 _LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
 _LIKE: Final = re.compile(r"[\\%_]")
-_COLUMNS: Final = tuple(Version.__dataclass_fields__)
-
-
-_FACTS = "INSERT INTO fact (version_id, key, number, word) VALUES ($1, $2, $3, $4)"
-_FORGET_FACTS = "DELETE FROM fact WHERE version_id = $1"
-_DESCRIBED = "UPDATE version SET described = true WHERE id = $1"
-_UNDESCRIBED = """
-    SELECT * FROM version WHERE NOT described ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-_SEARCH = """
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator,
-           coalesce(b.size_bytes, 0) AS size_bytes
-    FROM version v JOIN repository r ON r.id = v.repository_id LEFT JOIN blob b USING (digest)
-    WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success'
-"""
-FIRST_VALUE: Final = 5
-"""Number of the first parameter that a compiled query may use."""
-
-
-class FactStore:
-    """What manifests say, to be asked for."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def put(self, version_id: UUID, facts: Sequence[Fact]) -> None:
-        await self._connection.execute(_FORGET_FACTS, version_id)
-        rows = [(version_id, each.key, each.number, each.word) for each in facts]
-        await self._connection.executemany(_FACTS, rows)
-        await self._connection.execute(_DESCRIBED, version_id)
-
-    async def lock_undescribed(self, count: int) -> list[Version]:
-        return [_version(row) for row in await self._connection.fetch(_UNDESCRIBED, count)]
-
-    async def search(
-        self, org_id: UUID, kind: str, asked: Compiled, *, start: int, count: int
-    ) -> list[tuple[Repository, Version, int]]:
-        """With the size of each version's bytes."""
-        statement = f"{_SEARCH} AND {asked.where} ORDER BY {asked.order} OFFSET $3 LIMIT $4"
-        rows = await self._connection.fetch(statement, org_id, kind, start, count, *asked.values)
-        return [(_repository_beside(row, kind), _version(row), row["size_bytes"]) for row in rows]
 
 
 class RegistryStore:
@@ -154,11 +111,11 @@ class RegistryStore:
 
     async def repository(self, org_id: UUID, kind: str, name: str) -> Repository | None:
         row = await self._connection.fetchrow(_REPOSITORY, org_id, kind, name)
-        return _repository(row) if row else None
+        return repository_of(row) if row else None
 
     async def repositories(self, org_id: UUID, kind: str) -> list[Repository]:
         rows = await self._connection.fetch(_REPOSITORIES, org_id, kind)
-        return [_repository(row) for row in rows]
+        return [repository_of(row) for row in rows]
 
     async def add_version(self, made: Version) -> bool:
         """False when the version is there already."""
@@ -180,10 +137,10 @@ class RegistryStore:
     async def version(self, repository_id: UUID, version: str) -> Version | None:
         """``latest`` is the newest that was uploaded, unless a version is really called so."""
         row = await self._connection.fetchrow(_BY_NAME, repository_id, version)
-        return _version(row) if row else None
+        return version_of(row) if row else None
 
     async def lock(self, version_id: UUID) -> Version:
-        return _version(await self._connection.fetchrow(_LOCK, version_id))
+        return version_of(await self._connection.fetchrow(_LOCK, version_id))
 
     async def newest(
         self,
@@ -202,7 +159,7 @@ class RegistryStore:
         asked = (org_id, kind, repository_id, wanted, inside)
         rows = await self._connection.fetch(_PAGE, *asked, start, count)
         total: int = await self._connection.fetchval(_TOTAL, *asked)
-        return total, [(_repository_beside(row, kind), _version(row)) for row in rows]
+        return total, [(repository_beside(row, kind), version_of(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:
         labels = json.dumps(dict(revised.labels))
@@ -228,7 +185,7 @@ class RegistryStore:
     async def lock_silent(self, since: datetime) -> Version | None:
         """One version that waits for bytes of which none came after ``since``."""
         row = await self._connection.fetchrow(_SILENT, since)
-        return _version(row) if row else None
+        return version_of(row) if row else None
 
     async def charge(self, org_id: UUID, *, reserved: int, committed: int) -> int:
         """Add to what the organisation uses; the new sum. Others wait until the commit."""
@@ -259,30 +216,3 @@ class RegistryStore:
 
     async def image_status(self, version_id: UUID, status: str) -> None:
         await self._connection.execute(_IMAGE, version_id, status)
-
-
-def _version(row: Any) -> Version:
-    values = {name: row[name] for name in _COLUMNS}
-    values["labels"] = tuple(sorted(json.loads(row["labels"]).items()))
-    return Version(**values)
-
-
-def _repository(row: Any) -> Repository:
-    return Repository(**{**row, "creator": _person(row["creator"])})
-
-
-def _repository_beside(row: Any, kind: str) -> Repository:
-    """The repository in a row that is a version's."""
-    return Repository(
-        row["r_id"],
-        row["org_id"],
-        kind,
-        row["r_name"],
-        row["r_description"],
-        row["r_created_at"],
-        _person(row["r_creator"]),
-    )
-
-
-def _person(stored: str | None) -> Person | None:
-    return Person.model_validate_json(stored) if stored else None

@@ -1,0 +1,6 @@
+"""All of the registry's SQL is here; none of its rules are."""
+
+from services.registry.store.facts import FIRST_VALUE, FactStore
+from services.registry.store.versions import RegistryStore
+
+__all__ = ["FIRST_VALUE", "FactStore", "RegistryStore"]

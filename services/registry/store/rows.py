@@ -1,0 +1,36 @@
+"""From rows to what the registry speaks of."""
+
+import json
+from typing import Any, Final
+
+from libs.contracts.identity import Person
+from services.registry.domain import Repository, Version
+
+_COLUMNS: Final = tuple(Version.__dataclass_fields__)
+
+
+def version_of(row: Any) -> Version:
+    values = {name: row[name] for name in _COLUMNS}
+    values["labels"] = tuple(sorted(json.loads(row["labels"]).items()))
+    return Version(**values)
+
+
+def repository_of(row: Any) -> Repository:
+    return Repository(**{**row, "creator": person_of(row["creator"])})
+
+
+def repository_beside(row: Any, kind: str) -> Repository:
+    """The repository in a row that is a version's."""
+    return Repository(
+        row["r_id"],
+        row["org_id"],
+        kind,
+        row["r_name"],
+        row["r_description"],
+        row["r_created_at"],
+        person_of(row["r_creator"]),
+    )
+
+
+def person_of(stored: str | None) -> Person | None:
+    return Person.model_validate_json(stored) if stored else None
