@@ -70,6 +70,13 @@ def authorize(principal: Principal, action: str, resource: UUID | None = None) -
     return None
 
 
+def require(principal: Principal, action: str) -> None:
+    """Raises ``ForbiddenError``: for what depends on more than the route."""
+    refusal = authorize(principal, action)
+    if refusal is not None:
+        raise ForbiddenError(refusal.reason, action=refusal.action)
+
+
 class Signer:
     """Signs this service's calls to others."""
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from libs.chassis import context, metrics, telemetry
 from libs.chassis.access import PREPARED, Line
-from libs.chassis.auth import PRINCIPAL, Authenticate, ForbiddenError, authorize
+from libs.chassis.auth import PRINCIPAL, Authenticate, ForbiddenError, require
 from libs.chassis.problems import REQUEST_ID, json_response, problem_middleware
 from libs.contracts.identity import Principal
 
@@ -200,9 +200,7 @@ def _guard(authenticate: Authenticate) -> Middleware:
         request[PRINCIPAL] = caller
         if caller.issuer not in route.issuers:
             raise ForbiddenError(f"{caller.issuer} may not call this", action=route.action)
-        refusal = authorize(caller, route.action)
-        if refusal is not None:
-            raise ForbiddenError(refusal.reason, action=refusal.action)
+        require(caller, route.action)
         cause = context.Cause(
             actor=caller.actor,
             org_id=caller.org_id,

@@ -10,7 +10,12 @@ from libs.contracts import builder, deployer, gateway, registry
 from libs.contracts.event import Event
 
 PUBLISHED: Final[dict[str, tuple[type[Event], ...]]] = {
-    "registry": (registry.ModelPushed, registry.BentoPushed),
+    "registry": (
+        registry.ModelPushed,
+        registry.BentoPushed,
+        registry.AliasMoved,
+        registry.AliasRemoved,
+    ),
     "builder": (builder.ImageRequested, builder.ImageBuilt, builder.ImageFailed),
     "deployer": (
         deployer.DeploymentRequested,

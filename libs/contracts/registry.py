@@ -47,6 +47,35 @@ class BentoPushed(Event):
         return self.bento_id
 
 
+class _OfAlias(Event):
+    alias_id: UUID
+    kind: Slug = Field(description="`bento` or `model`")
+    repository: Slug
+    alias: Slug
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.alias_id
+
+
+class AliasMoved(_OfAlias):
+    """A name of a version means another one from now on. What runs is pinned, and stays."""
+
+    name: ClassVar[str] = "alias.moved"
+
+    before: Slug | None = Field(description="the version it meant; null for a new alias")
+    after: Slug = Field(description="the version it means")
+
+
+class AliasRemoved(_OfAlias):
+    """A name of a version means nothing any more."""
+
+    name: ClassVar[str] = "alias.removed"
+
+    before: Slug = Field(description="the version it meant")
+
+
 class ModelReference(BaseModel):
     """A model that a bento needs, as stored when the bento was resolved."""
 

@@ -80,6 +80,31 @@ class Version:
         return isinstance(metadata, dict) and metadata.get("registry") == HUGGING_FACE
 
 
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that points to a version and may be moved."""
+
+    id: UUID
+    repository_id: UUID
+    name: str
+    version: str
+    protected: bool
+    seq: int
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Who made an alias mean what, when; ``after`` is None where it was removed."""
+
+    id: UUID
+    alias: str
+    before: str | None
+    after: str | None
+    actor: str
+    moved_at: datetime
+
+
 def models_of(manifest: dict[str, Any]) -> list[str]:
     """Tags of the models that a bento needs from this registry, in order, once each."""
     entries = [

@@ -48,6 +48,24 @@ class QueryRefusedError(ServiceError):
             super().__init__(detail, at=at)
 
 
+class AliasNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "alias-not-found"
+    title: ClassVar[str] = "No such alias"
+
+
+class AliasElsewhereError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "alias-elsewhere"
+    title: ClassVar[str] = "The alias points to another version than expected"
+
+    def __init__(self, alias: str, current: str | None) -> None:
+        said = f"'{current}'" if current else "nothing"
+        super().__init__(
+            f"'{alias}' points to {said} now: look, and move it from there", current=current
+        )
+
+
 class BlobNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "blob-not-found"

@@ -22,10 +22,10 @@ from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
 from services.registry.controller import describe_missing, fail_abandoned
-from services.registry.http import lineage_routes, routes, search_routes
-from services.registry.service import Lineage, Registry, Search, Tx, Uploads
+from services.registry.http import alias_routes, lineage_routes, routes, search_routes
+from services.registry.service import Aliases, Lineage, Registry, Search, Tx, Uploads
 from services.registry.settings import Settings
-from services.registry.store import FactStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, RegistryStore
 
 SERVICE = "registry"
 
@@ -59,6 +59,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     *routes(registry, uploads, blobs),
                     *search_routes(search),
                     *lineage_routes(registry, Lineage(database)),
+                    *alias_routes(registry, Aliases(database)),
                 ],
                 service=SERVICE,
                 authenticate=service_authenticator(
@@ -83,6 +84,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
     return Tx(
         store=RegistryStore(connection),
         facts=FactStore(connection),
+        aliases=AliasStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )

@@ -22,8 +22,8 @@ from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import lineage_routes, routes
-from services.registry.service import Lineage, Registry, Uploads
+from services.registry.http import alias_routes, lineage_routes, routes
+from services.registry.service import Aliases, Lineage, Registry, Uploads
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
@@ -75,6 +75,7 @@ async def served(
         [
             *routes(Registry(database), uploads, FileBlobs(folder)),
             *lineage_routes(Registry(database), Lineage(database)),
+            *alias_routes(Registry(database), Aliases(database)),
         ],
         service="registry",
         authenticate=authenticate,

@@ -75,6 +75,26 @@ def test_what_was_pushed_is_found_by_what_it_says(platform: LocalPlatform, pushe
     assert found["items"][0]["size_bytes"] > 0
 
 
+def test_a_deployment_pins_what_an_alias_means(
+    platform: LocalPlatform, client: Client, echo: tuple[str, str]
+) -> None:
+    for tag in echo:
+        client.run("push", tag)
+    first, second = (tag.partition(":")[2] for tag in echo)
+    at = "/api/registry/bentos/echo/aliases/stable"
+    assert platform.request("PUT", at, {"version": first, "expected": None})[0] == 200
+
+    body = {"bento": "echo@stable", "name": "by-alias", "services": {}}
+    status, made = platform.request("POST", "/api/v2/deployments?cluster=", body)
+    assert status == 200, made
+    assert platform.request("PUT", at, {"version": second, "expected": first})[0] == 200
+
+    platform.wait_for_status("by-alias", "running")
+    assert platform.predict("by-alias", "say", {"text": "hello"}) == (200, "v1: hello")
+    platform.request("POST", "/api/v2/deployments/by-alias/terminate?cluster=")
+    platform.request("DELETE", "/api/v2/deployments/by-alias?cluster=")
+
+
 def test_the_sdk_lists_what_was_pushed(client: Client, echo: tuple[str, str]) -> None:
     client.run("push", echo[0])
     client.run("push", echo[1])

@@ -53,17 +53,23 @@ class Tag:
 
     @classmethod
     def parse(cls, text: str) -> "Tag":
-        """``name``, ``name:latest`` or ``name:version``."""
-        repository, _, version = text.partition(":")
-        found = cls(repository, version or "latest")
-        for part in (found.repository, found.version):
-            if not _SLUG.fullmatch(part) or len(part) > _LABEL_MAX:
-                raise DeploymentInvalidError("bento", f"'{text[:140]}' is no name[:version]")
+        """``name``, ``name:latest``, ``name:version`` or ``name@alias``."""
+        named, at, alias = text.partition("@")
+        repository, _, version = named.partition(":")
+        found = cls(repository, f"@{alias}" if at else version or "latest")
+        parts = (found.repository, found.version.removeprefix("@"))
+        if (at and version) or not all(map(_is_slug, parts)):
+            why = f"'{text[:140]}' is no name[:version] and no name@alias"
+            raise DeploymentInvalidError("bento", why)
         return found
 
     @override
     def __str__(self) -> str:
-        return f"{self.repository}:{self.version}"
+        return f"{self.repository}{'' if self.version.startswith('@') else ':'}{self.version}"
+
+
+def _is_slug(text: str) -> bool:
+    return bool(_SLUG.fullmatch(text)) and len(text) <= _LABEL_MAX
 
 
 def invented_name(repository: str, suffix: str) -> str:

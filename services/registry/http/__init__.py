@@ -3,16 +3,21 @@
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.http import Route
 from services.registry.domain import Kind
+from services.registry.http.aliases import AliasApi
 from services.registry.http.bytes import BytesApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
-from services.registry.service import Lineage, Registry, Search, Uploads
+from services.registry.service import Aliases, Lineage, Registry, Search, Uploads
 
 
 def search_routes(search: Search) -> list[Route]:
     return [route for kind in Kind for route in SearchApi(search, kind).routes()]
+
+
+def alias_routes(registry: Registry, aliases: Aliases) -> list[Route]:
+    return [route for kind in Kind for route in AliasApi(registry, aliases, kind).routes()]
 
 
 def lineage_routes(registry: Registry, lineage: Lineage) -> list[Route]:

@@ -1,5 +1,6 @@
 """Use cases: versions and what is asked about them, and the uploads that fill them."""
 
+from services.registry.service.aliases import Aliases
 from services.registry.service.lineage import Lineage
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
@@ -8,6 +9,7 @@ from services.registry.service.versions import Listing, Registry
 
 __all__ = [
     "INTERRUPTED",
+    "Aliases",
     "Flow",
     "Found",
     "Lineage",

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
-from services.registry.store import FactStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
 class Tx:
     store: RegistryStore
     facts: FactStore
+    aliases: AliasStore
     outbox: Outbox
     inbox: Inbox

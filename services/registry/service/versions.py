@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -21,6 +22,8 @@ from services.registry.errors import (
 )
 from services.registry.service.tx import Tx
 from services.registry.views import full_view
+
+ALIAS: Final = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,11 @@ class Registry:
             return await tx.store.repositories(org_id, kind)
 
     async def find(self, repository: Repository, version: str) -> Version:
+        """By its name, ``latest``, or ``@`` and an alias."""
         async with self._database.read() as tx:
+            if version.startswith(ALIAS):
+                alias = await tx.aliases.one(repository.id, version.removeprefix(ALIAS))
+                version = alias.version if alias else version
             found = await tx.store.version(repository.id, version) if _storable(version) else None
         if found is None:
             raise VersionNotFoundError(

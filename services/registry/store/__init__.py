@@ -1,6 +1,7 @@
 """All of the registry's SQL is here; none of its rules are."""
 
+from services.registry.store.aliases import AliasStore
 from services.registry.store.facts import FIRST_VALUE, FactStore
 from services.registry.store.versions import RegistryStore
 
-__all__ = ["FIRST_VALUE", "FactStore", "RegistryStore"]
+__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "RegistryStore"]

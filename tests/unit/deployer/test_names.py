@@ -49,3 +49,22 @@ def test_there_is_one_cluster() -> None:
 def test_a_filter_that_is_not_understood_is_refused() -> None:
     with pytest.raises(FilterInvalidError, match="creator:@me"):
         selection_of("creator:@me", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("iris", Tag("iris", "latest")),
+        ("iris:v1", Tag("iris", "v1")),
+        ("iris@production", Tag("iris", "@production")),
+    ],
+)
+def test_a_bento_is_named_with_or_without_version_or_by_an_alias(text: str, tag: Tag) -> None:
+    assert Tag.parse(text) == tag
+    assert str(tag).startswith(text)
+
+
+@pytest.mark.parametrize("text", ["", ":v1", "iris@", "iris:v1@production", "iris@a@b", "@a", "A"])
+def test_what_names_no_bento_is_refused(text: str) -> None:
+    with pytest.raises(DeploymentInvalidError):
+        Tag.parse(text)
