@@ -7,6 +7,7 @@ from typing import Final
 import typer
 
 from cli.commands import containers, database, demo, doctor, lifecycle, platform, safety
+from cli.commands.registry import registry_app
 from cli.errors import CommandError
 
 app: Final = typer.Typer(
@@ -24,6 +25,8 @@ app.command()(platform.deployments)
 app.command()(platform.events)
 app.command()(platform.logs)
 app.command()(platform.builds)
+for _kind in ("model", "bento"):
+    app.add_typer(registry_app(_kind))
 app.command()(safety.backup)
 app.command()(safety.restore)
 app.add_typer(database.app)

@@ -39,9 +39,13 @@ class Api:
             return json.load(answer)
 
     def post(self, path: str, body: object = None) -> Any:
-        with self._asked("POST", path, body=body) as answer:
-            raw = answer.read()
-            return json.loads(raw) if raw else {}
+        return self._sent("POST", path, body)
+
+    def put(self, path: str, body: object) -> Any:
+        return self._sent("PUT", path, body)
+
+    def delete(self, path: str) -> None:
+        self._sent("DELETE", path, None)
 
     def lines(
         self,
@@ -54,6 +58,11 @@ class Api:
         with self._asked("GET", path, params=params, headers=headers or {}) as answer:
             for line in answer:
                 yield line.decode(errors="replace").rstrip("\r\n")
+
+    def _sent(self, method: str, path: str, body: object) -> Any:
+        with self._asked(method, path, body=body) as answer:
+            raw = answer.read()
+            return json.loads(raw) if raw else {}
 
     @contextmanager
     def _asked(

@@ -68,6 +68,23 @@ def test_every_service_shows_its_figures_inside_and_the_gateway_none_outside(
     assert platform.request("GET", "/metrics")[0] == 404
 
 
+def test_bentos_are_listed_shown_and_given_aliases(platform: LocalPlatform, pushed: str) -> None:
+    name, _, version = pushed.partition(":")
+    query = f"name = {name} and version = {version}"
+
+    listed = json.loads(platform.yokocho("bentos", "list", query, "--json").stdout)
+    assert [each["version"] for each in listed["items"]] == [version]
+    platform.yokocho("bentos", "alias", name, "cli", version)
+    assert "cli" in platform.yokocho("bentos", "aliases", name).stdout
+    shown = json.loads(platform.yokocho("bentos", "show", f"{name}@cli", "--json").stdout)
+    assert shown["digest"].startswith("sha256:")
+    platform.yokocho("bentos", "unalias", name, "cli")
+    again = platform.yokocho("bentos", "show", f"{name}@cli", check=False)
+    assert (again.returncode, "no alias" in again.stderr) == (1, True)
+    wrong = platform.yokocho("bentos", "list", "size >", check=False)
+    assert "at character" in wrong.stderr
+
+
 def test_a_taken_port_is_said_plainly(platform: LocalPlatform, tmp_path: Path) -> None:
     rival = LocalPlatform(tmp_path / "home", platform.port)
 
