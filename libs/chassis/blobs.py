@@ -95,15 +95,21 @@ class FileBlobs:
                 await receiving.abandon()
                 path.unlink(missing_ok=True)
 
-    async def read(self, blob: Blob) -> AsyncIterator[bytes]:
-        """Every chunk is checked before it leaves; a damaged one breaks the answer off."""
+    async def read(
+        self, blob: Blob, *, first: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """All of it, or ``length`` bytes from ``first``.
+
+        Every chunk is checked before any of it leaves; a damaged one breaks the answer off.
+        """
+        end = blob.size_bytes if length is None else min(first + length, blob.size_bytes)
         with self._open(blob.digest) as file:
-            for at in range(0, blob.size_bytes, CHUNK):
-                chunk = await asyncio.to_thread(file.read, CHUNK)
+            for at in range(first // CHUNK * CHUNK, end, CHUNK):
+                chunk = await asyncio.to_thread(os.pread, file.fileno(), CHUNK, at)
                 place = at // CHUNK * _CHECK
                 if xxhash.xxh3_128_digest(chunk) != blob.chunks[place : place + _CHECK]:
                     raise BlobDamagedError(f"{blob.digest} is damaged at byte {at}")
-                yield chunk
+                yield chunk[max(first - at, 0) : end - at]
 
     @contextmanager
     def _open(self, digest: str) -> Iterator[IO[bytes]]:

@@ -16,6 +16,7 @@ from libs.contracts.types import cut
 from services.registry.archive import ArchiveWalk
 from services.registry.domain import Kind, Repository, Upload, Version
 from services.registry.errors import ArchiveRefusedError, NotUploadedError
+from services.registry.http.ranges import span_of
 from services.registry.service import INTERRUPTED, Flow, Registry, Uploads
 from services.registry.views import version_view
 
@@ -47,6 +48,7 @@ class BytesApi:
             Route("PATCH", f"{version}/finish_upload", self.finish, action=push),
             Route("PUT", f"{version}/upload", self.upload, action=push, defers_body=True),
             Route("GET", f"{version}/download", self.download, action=read),
+            Route("HEAD", f"{version}/download", self.download, action=read),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
@@ -111,14 +113,24 @@ class BytesApi:
         return blob
 
     async def download(self, request: web.Request) -> web.StreamResponse:
+        """Whole, or the rest of one that broke off (``Range``, ``If-Range``)."""
         _, version = await self._found(request)
         blob = await self._registry.blob_of(version)
-        headers = {
-            "Content-Type": "application/x-tar",
-            "Content-Length": str(blob.size_bytes),
-            "ETag": f'"{blob.digest}"',
-        }
-        return await stream_response(request, self._blobs.read(blob), headers=headers)
+        etag = f'"{blob.digest}"'
+        headers = {"Content-Type": "application/x-tar", "ETag": etag, "Accept-Ranges": "bytes"}
+        span = span_of(request, size=blob.size_bytes, etag=etag)
+        if span is None:
+            beyond = {"Content-Range": f"bytes */{blob.size_bytes}"}
+            return web.Response(status=416, headers=headers | beyond)
+        headers["Content-Length"] = str(span.length)
+        if not span.is_whole:
+            headers["Content-Range"] = span.header
+        return await stream_response(
+            request,
+            self._blobs.read(blob, first=span.first, length=span.length),
+            headers=headers,
+            status=200 if span.is_whole else 206,
+        )
 
     async def _found(self, request: web.Request) -> tuple[Repository, Version]:
         name = request.match_info["repository"]
