@@ -102,32 +102,7 @@ class Yard:
 
     async def request(self, digest: str, *models: PinnedModel, org: UUID = ORG) -> UUID:
         """Id of the build that a new revision of the bento asks for."""
-        event = DeploymentRequested(
-            deployment_id=uuid7(),
-            namespace="default",
-            deployment="fox",
-            revision_id=uuid7(),
-            revision=1,
-            target="local",
-            bento_id=uuid7(),
-            bento_repository="fox",
-            bento_version="v1",
-            bento_digest=digest,
-            models=models,
-        )
-        envelope = Envelope(
-            id=uuid7(),
-            source="/yokocho/deployer",
-            type=event.event_type(),
-            subject="evt",
-            time=datetime.now(UTC),
-            orgid=org,
-            actor="user:1",
-            entityid=event.deployment_id,
-            entityseq=1,
-            correlationid="c1",
-            data=event,
-        )
+        envelope = requested(digest, *models, org=org)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, 1))[0].id
@@ -173,6 +148,36 @@ class Yard:
             ) as answer:
                 assert answer.status == 200 or not path, await answer.text()
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[DeploymentRequested]:
+    """What the deployer says of a new revision."""
+    event = DeploymentRequested(
+        deployment_id=uuid7(),
+        namespace="default",
+        deployment="fox",
+        revision_id=uuid7(),
+        revision=1,
+        target="local",
+        bento_id=uuid7(),
+        bento_repository="fox",
+        bento_version="v1",
+        bento_digest=digest,
+        models=models,
+    )
+    return Envelope(
+        id=uuid7(),
+        source="/yokocho/deployer",
+        type=event.event_type(),
+        subject="evt",
+        time=datetime.now(UTC),
+        orgid=org,
+        actor="user:1",
+        entityid=event.deployment_id,
+        entityseq=1,
+        correlationid="c1",
+        data=event,
+    )
 
 
 def _packed(files: Mapping[str, str]) -> bytes:

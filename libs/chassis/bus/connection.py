@@ -107,8 +107,8 @@ class Bus:
                 async with asyncio.timeout(_CLOSE_WAIT.total_seconds()):
                     await self._client.close()
         finally:  # a close without a connection, or cut short, leaves the tasks that read
-            for left in self._client._subs.values():  # noqa: SLF001
-                left._stop_processing()  # noqa: SLF001
+            for left in self._client._subs.values():  # noqa: SLF001 - nothing public lists them
+                left._stop_processing()  # noqa: SLF001 - same
 
     @property
     def connected(self) -> bool:

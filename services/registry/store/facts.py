@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.chassis.postgres import Connection
 from services.registry.domain import Repository, Version, models_of
 from services.registry.query import Compiled, facts_of
-from services.registry.store.rows import repository_beside, version_of
+from services.registry.store.rows import WITH_REPOSITORY, repository_beside, version_of
 
 _FACTS = "INSERT INTO fact (version_id, key, number, word) VALUES ($1, $2, $3, $4)"
 _FORGET_FACTS = "DELETE FROM fact WHERE version_id = $1"
@@ -16,23 +16,20 @@ _UNDESCRIBED = """
 """
 _NEED = "INSERT INTO need (version_id, repository, version) VALUES ($1, $2, $3)"
 _FORGET_NEEDS = "DELETE FROM need WHERE version_id = $1"
-_MODELS = """
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator
+_MODELS = f"""
+    {WITH_REPOSITORY}
     FROM need n JOIN repository r ON r.org_id = $1 AND r.kind = 'model' AND r.name = n.repository
     JOIN version v ON v.repository_id = r.id AND v.version = n.version
     WHERE n.version_id = $2 ORDER BY v.created_at DESC, v.id DESC
 """
-_BENTOS = """
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator
+_BENTOS = f"""
+    {WITH_REPOSITORY}
     FROM need n JOIN version v ON v.id = n.version_id AND v.org_id = $1
     JOIN repository r ON r.id = v.repository_id
     WHERE n.repository = $2 AND n.version = $3 ORDER BY v.created_at DESC, v.id DESC LIMIT 1000
 """
-_SEARCH = """
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator,
+_SEARCH = f"""
+    {WITH_REPOSITORY},
            coalesce(b.size_bytes, 0) AS size_bytes
     FROM version v JOIN repository r ON r.id = v.repository_id LEFT JOIN blob b USING (digest)
     WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success'

@@ -6,6 +6,11 @@ from typing import Any, Final
 from libs.contracts.identity import Person
 from services.registry.domain import Repository, Version
 
+WITH_REPOSITORY: Final = """
+    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
+           r.created_at AS r_created_at, r.creator AS r_creator
+"""
+"""Versions ``v`` beside their repositories ``r``; see ``repository_beside``."""
 _COLUMNS: Final = tuple(Version.__dataclass_fields__)
 
 

@@ -10,7 +10,12 @@ from uuid import UUID
 from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Connection
 from services.registry.domain import Repository, Version
-from services.registry.store.rows import repository_beside, repository_of, version_of
+from services.registry.store.rows import (
+    WITH_REPOSITORY,
+    repository_beside,
+    repository_of,
+    version_of,
+)
 
 _ADD_REPOSITORY = """
     INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
@@ -46,8 +51,7 @@ _OF_KIND = """
 """
 _TOTAL = f"SELECT count(*) {_OF_KIND}"
 _PAGE = f"""
-    SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator
+    {WITH_REPOSITORY}
     {_OF_KIND} ORDER BY v.created_at DESC, v.id DESC OFFSET $6 LIMIT $7
 """
 _REVISE = """

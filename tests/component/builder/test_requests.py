@@ -1,11 +1,9 @@
 """Requests become builds once; a build ends once; images are held and pruned."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from uuid_utils.compat import uuid7
 
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Database, Pool
@@ -16,39 +14,15 @@ from services.builder.domain import Image, Model, Order
 from services.builder.environments import Folders
 from services.builder.errors import ImageGoneError
 from services.builder.service import Builds, Images, Tx
+from tests.support.builder import ORG, requested
 
-ORG = UUID(int=1)
 CAUSE = Cause(actor="service:builder", org_id=ORG, correlation_id="c1")
+MODEL = PinnedModel(repository="m", version="1", digest="sha256:" + "1" * 64)
 ENVIRONMENT, IMAGE, OTHER, ITS_IMAGE = ("sha256:" + each * 64 for each in "abcd")
 
 
-def requested() -> Envelope[DeploymentRequested]:
-    event = DeploymentRequested(
-        deployment_id=uuid7(),
-        namespace="default",
-        deployment="fox",
-        revision_id=uuid7(),
-        revision=1,
-        target="local",
-        bento_id=uuid7(),
-        bento_repository="fox",
-        bento_version="v1",
-        bento_digest="sha256:" + "0" * 64,
-        models=(PinnedModel(repository="m", version="1", digest="sha256:" + "1" * 64),),
-    )
-    return Envelope(
-        id=uuid7(),
-        source="/yokocho/deployer",
-        type=event.event_type(),
-        subject="evt",
-        time=datetime.now(UTC),
-        orgid=ORG,
-        actor="user:1",
-        entityid=event.deployment_id,
-        entityseq=1,
-        correlationid="c1",
-        data=event,
-    )
+def asked() -> Envelope[DeploymentRequested]:
+    return requested("sha256:" + "0" * 64, MODEL)
 
 
 async def test_a_request_is_built_once_and_its_image_stays_while_held(
@@ -57,7 +31,7 @@ async def test_a_request_is_built_once_and_its_image_stays_while_held(
     database, woken = Database(pool, Tx.bind), list[None]()
     builds = Builds(database, woken=lambda: woken.append(None))
     consumer = RequestsConsumer(builds, consumer="builder-requests-v1")
-    envelope = requested()
+    envelope = asked()
     with bound(CAUSE):
         for _ in range(2):
             await consumer(envelope, b"")
@@ -81,7 +55,7 @@ async def test_a_request_is_built_once_and_its_image_stays_while_held(
     assert (await builds.one(ORG, order.id)).status == "built"
 
     with bound(CAUSE):
-        await consumer(requested(), b"")
+        await consumer(asked(), b"")
         second = await builds.start()
         assert second is not None
         await builds.claim(second, environment=OTHER, image=ITS_IMAGE)
