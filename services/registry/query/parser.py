@@ -29,7 +29,7 @@ _TOKEN: Final = re.compile(
       | (?P<moment>\d{4}-\d\d-\d\d[\w:.+-]*)
       | (?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.]))
       | (?P<operator><=|>=|!=|[=<>~(),])
-      | (?P<word>[A-Za-z_][\w.\-/]*)
+      | (?P<word>[A-Za-z0-9_][\w.\-/]*)
     )""",
     re.VERBOSE,
 )

@@ -22,6 +22,9 @@ MODELS = {
 }
 
 
+LABELS = {"stage": "prod", "build": "20261120103000"}
+
+
 @pytest.fixture
 async def base(pool: Pool) -> Any:
     """Four models, of which c is labelled and d says nothing; described as older code left them."""
@@ -42,7 +45,7 @@ async def base(pool: Pool) -> Any:
             CALLER.org_id,
             version,
             json.dumps({"metadata": metadata}),
-            json.dumps({"stage": "prod"} if version == "c" else {}),
+            json.dumps(LABELS if version == "c" else {}),
             timedelta(minutes=number),
         )
     search = Search(Database(pool, bind))
@@ -75,6 +78,7 @@ async def ask(base: str, query: str, **more: str) -> tuple[int, dict[str, Any]]:
         ("name = iris and version = d", "d"),
         ("size = 0 and created > 2020-01-01", "abcd"),
         ("accuracy = sklearn", ""),
+        ("label.build = 20261120103000", "c"),
         ('x = "\'; DROP TABLE version; --"', ""),
     ],
 )

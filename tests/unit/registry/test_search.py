@@ -43,6 +43,7 @@ HIGH, DEV = Comparison(ACCURACY, ">", (0.9,)), Comparison(STAGE, "=", ("dev",))
          Query(Comparison(STAGE, "=", ("dev", "prod")))),
         ("accuracy exists", Query(Exists(ACCURACY))),
         ('"a b" = "say \\"hi\\""', Query(Comparison(ODD, "=", ('say "hi"',)))),
+        ("version = 6zdxq2", Query(Comparison(Field(Space.OWN, "version"), "=", ("6zdxq2",)))),
         ("ok = true", Query(Comparison(Field(Space.METADATA, "ok"), "=", (True,)))),
         ("a.b-c/d ~ 1e3", Query(Comparison(Field(Space.METADATA, "a.b-c/d"), "~", (1000.0,)))),
     ],
