@@ -109,12 +109,12 @@ def test_a_line_is_json_with_the_service_and_what_is_bound(
 def test_libraries_log_through_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.set_up("stall", TelemetrySettings())
 
-    logging.getLogger("some.library").error("broke: %s", "spoon")
-    logging.getLogger("some.library").info("chatter")
+    logging.getLogger("some.package").error("broke: %s", "spoon")
+    logging.getLogger("some.package").info("chatter")
 
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line)["message"] == "broke: spoon"
-    assert json.loads(line)["logger"] == "some.library"
+    assert json.loads(line)["logger"] == "some.package"
 
 
 def test_a_full_disk_loses_the_line_and_not_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
