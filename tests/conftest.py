@@ -8,9 +8,10 @@ import pytest
 import structlog
 
 from libs.chassis.postgres import Pool
-from tests.support import nats, postgres
+from tests.support import nats, postgres, s3
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresServer
+from tests.support.s3 import S3Server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,6 +49,12 @@ async def database_url(
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     async with postgres.pool_of(database_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3.running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture

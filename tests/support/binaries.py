@@ -21,6 +21,11 @@ def nats_server() -> Path | None:
     return _program("nats-server", [Path(sysconfig.get_path("scripts"))])
 
 
+def s3_server() -> Path | None:
+    """SeaweedFS, from its wheel or the machine."""
+    return _program("weed", [Path(sysconfig.get_path("scripts"))])
+
+
 def postgres(name: str) -> Path | None:
     """The wheel's program, else the machine's newest."""
     folders: list[Path] = []
@@ -58,6 +63,23 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_port_below_its_twin() -> int:
+    """One whose number plus 10,000 is free as well: SeaweedFS takes both."""
+    while True:
+        port = free_port()
+        if port + 10_000 < 2**16:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port + 10_000)):
+                    return port
+        else:
+            lower = port - 20_000
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", lower)) and probe.connect_ex(
+                    ("127.0.0.1", lower + 10_000)
+                ):
+                    return lower
 
 
 class Program:
