@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -130,7 +130,7 @@ async def accept_body(request: web.Request) -> None:
 
 async def stream_response(
     request: web.Request,
-    chunks: AsyncIterable[bytes],
+    chunks: AsyncGenerator[bytes, None],
     *,
     headers: Mapping[str, str] | None = None,
     status: int = 200,
@@ -144,8 +144,9 @@ async def stream_response(
         response.enable_chunked_encoding()
     await response.prepare(request)
     if request.method != "HEAD":
-        async for chunk in chunks:
-            await response.write(chunk)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await response.write(chunk)
     await response.write_eof()
     return response
 

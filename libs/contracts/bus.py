@@ -13,6 +13,8 @@ PUBLISHED: Final[dict[str, tuple[type[Event], ...]]] = {
     "registry": (
         registry.ModelPushed,
         registry.BentoPushed,
+        registry.ModelDamaged,
+        registry.BentoDamaged,
         registry.AliasMoved,
         registry.AliasRemoved,
     ),

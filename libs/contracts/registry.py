@@ -47,6 +47,40 @@ class BentoPushed(Event):
         return self.bento_id
 
 
+class ModelDamaged(Event):
+    """A model's stored bytes are wrong and serve nobody: it is failed until pushed again."""
+
+    name: ClassVar[str] = "model.damaged"
+
+    model_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest = Field(description="that the bytes should have")
+    found: Slug = Field(description="by a `read` or by a `check` on schedule")
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.model_id
+
+
+class BentoDamaged(Event):
+    """A bento's stored bytes are wrong and serve nobody: it is failed until pushed again."""
+
+    name: ClassVar[str] = "bento.damaged"
+
+    bento_id: UUID
+    repository: Slug
+    version: Slug
+    digest: Digest = Field(description="that the bytes should have")
+    found: Slug = Field(description="by a `read` or by a `check` on schedule")
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.bento_id
+
+
 class _OfAlias(Event):
     alias_id: UUID
     kind: Slug = Field(description="`bento` or `model`")

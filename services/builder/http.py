@@ -1,7 +1,7 @@
 """Builds and their logs for people; holds on images for the deployer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -80,7 +80,9 @@ class BuilderApi:
         await self._images.release(principal(request).org_id, _revision_id(request))
         return web.Response(status=204)
 
-    async def _lines(self, org_id: UUID, build_id: UUID, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, org_id: UUID, build_id: UUID, *, follow: bool
+    ) -> AsyncGenerator[bytes, None]:
         """What is in the log, and when followed what is added until the build ends."""
         file, position = self._folders.log(build_id), 0
         while True:

@@ -1,14 +1,25 @@
 """Loops: uploads whose pusher has vanished are ended, versions of older code described."""
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from prometheus_client import Gauge
 
+from libs.chassis.blobs import BlobsRefusedError, BlobsUnavailableError
+from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import sleep_or_stop
+from libs.chassis.metrics import REGISTRY
 from libs.chassis.postgres import DatabaseUnavailableError
-from services.registry.service import Search, Uploads
+from services.registry.service import Integrity, Search, Uploads
 
+_PAUSE: Final = timedelta(minutes=1)
+_OLDEST: Final = Gauge(
+    "yokocho_blob_oldest_check_seconds",
+    "Since when the blob that was not read for the longest time was not",
+    registry=REGISTRY,
+)
 _OFTEN: Final = timedelta(hours=1)
 _log = structlog.get_logger()
 
@@ -32,3 +43,34 @@ async def describe_missing(search: Search) -> None:
             _log.warning("versions.not_described", detail=error.detail)
         if await sleep_or_stop(_OFTEN):
             return
+
+
+class Scrubber:
+    """Reads everything again, the longest unread first, at a pace that leaves room for work."""
+
+    def __init__(self, integrity: Integrity, *, period: timedelta, bytes_per_second: float) -> None:
+        self._integrity = integrity
+        self._period = period
+        self._pace = bytes_per_second
+
+    async def lead(self, lease: Lease) -> None:
+        """Run whenever no other replica does. Never returns."""
+        while True:
+            try:
+                async with lease.hold():
+                    await self.run()
+            except LeaseLostError:
+                _log.warning("scrubber.paused")
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            try:
+                while await self._integrity.check_oldest(
+                    older_than=self._period, bytes_per_second=self._pace
+                ):
+                    pass
+                _OLDEST.set((await self._integrity.oldest_age()).total_seconds())
+            except (DatabaseUnavailableError, BlobsUnavailableError, BlobsRefusedError) as error:
+                _log.warning("scrubber.deferred", detail=error.detail)
+            await asyncio.sleep(_PAUSE.total_seconds())

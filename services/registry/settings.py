@@ -1,18 +1,12 @@
 """The registry's environment. Read once, in ``__main__``; passed from there by argument."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from libs.chassis.blobs.settings import BlobSettings
 from libs.chassis.settings import ProducerSettings, SettingsGroup
-
-
-class BlobSettings(SettingsGroup):
-    """Where the bytes of models and bentos live."""
-
-    root: Path = Field(description="Folder of the blobs; on a file system with hard links")
 
 
 class UploadSettings(SettingsGroup):
@@ -20,6 +14,15 @@ class UploadSettings(SettingsGroup):
 
     silence_seconds: float = Field(
         default=60.0, ge=1, description="How long a client may send nothing before it is gone"
+    )
+
+
+class ScrubSettings(SettingsGroup):
+    """Everything that is stored is read again and again, and compared with its digest."""
+
+    days: float = Field(default=30.0, gt=0, description="How often each blob is read again")
+    bytes_per_second: float = Field(
+        default=32 * 2**20, gt=0, description="At most so fast, beside the work"
     )
 
 
@@ -31,3 +34,4 @@ class Settings(ProducerSettings):
 
     blobs: BlobSettings
     uploads: UploadSettings = UploadSettings()
+    scrub: ScrubSettings = ScrubSettings()

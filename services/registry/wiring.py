@@ -1,5 +1,7 @@
 """The composition root: which object knows which."""
 
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,22 +12,32 @@ from aiohttp import web
 
 from libs.chassis.auth import Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.blobs import FileBlobs
+from libs.chassis.blobs import BlobStore
+from libs.chassis.blobs.opening import open_blobs
 from libs.chassis.bus import Bus, Subscription, join
 from libs.chassis.deadletters import DeadLetters
-from libs.chassis.http import Readiness, build_app
+from libs.chassis.http import Readiness, Route, build_app
 from libs.chassis.inbox import Inbox
+from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Outbox, Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
-from services.registry.controller import describe_missing, fail_abandoned
+from services.registry.controller import Scrubber, describe_missing, fail_abandoned
 from services.registry.http import alias_routes, lineage_routes, routes, search_routes
-from services.registry.service import Aliases, Lineage, Registry, Search, Tx, Uploads
-from services.registry.settings import Settings
-from services.registry.store import AliasStore, FactStore, RegistryStore
+from services.registry.service import (
+    Aliases,
+    Integrity,
+    Lineage,
+    Registry,
+    Search,
+    Tx,
+    Uploads,
+)
+from services.registry.settings import ScrubSettings, Settings
+from services.registry.store import AliasStore, BlobRows, FactStore, RegistryStore
 
 SERVICE = "registry"
 
@@ -36,6 +48,16 @@ class Parts:
     background: dict[str, Callable[[], Awaitable[None]]]
 
 
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    registry: Registry
+    uploads: Uploads
+    integrity: Integrity
+    search: Search
+    lineage: Lineage
+    aliases: Aliases
+
+
 @asynccontextmanager
 async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
@@ -43,24 +65,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
+        open_blobs(settings.blobs) as store,
     ):
         wake = Wake()
         database = Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set)
-        registry = Registry(database)
         silence = timedelta(seconds=settings.uploads.silence_seconds)
-        uploads = Uploads(database, silence=silence)
-        blobs = FileBlobs(settings.blobs.root)
-        blobs.sweep()
-        await uploads.fail_all()
-        search = Search(database)
+        cases = use_cases(database, store, silence=silence)
+        if settings.blobs.root is not None:
+            await cases.uploads.fail_all()
         yield Parts(
             app=build_app(
-                [
-                    *routes(registry, uploads, blobs),
-                    *search_routes(search),
-                    *lineage_routes(registry, Lineage(database)),
-                    *alias_routes(registry, Aliases(database)),
-                ],
+                api(cases, store),
                 service=SERVICE,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)
@@ -69,15 +84,39 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 client_max_size=16 * 2**20,
             ),
             background={
-                **_subscriptions(pool, bus, registry),
+                **_subscriptions(pool, bus, cases.registry),
                 "relay": Relay(pool, bus, service=SERVICE, wake=wake).run,
                 "partitions": partial(keep_partitions, pool),
                 "backlog": partial(watch_backlog, pool),
                 "bus-watch": bus.watch,
-                "descriptions": partial(describe_missing, search),
-                "abandoned-uploads": partial(fail_abandoned, uploads),
+                "descriptions": partial(describe_missing, cases.search),
+                "abandoned-uploads": partial(fail_abandoned, cases.uploads),
+                "scrubber": partial(
+                    _scrubber(cases.integrity, settings.scrub).lead, _lease(pool, "scrubber")
+                ),
             },
         )
+
+
+def use_cases(database: Database[Tx], store: BlobStore, *, silence: timedelta) -> UseCases:
+    return UseCases(
+        registry=Registry(database),
+        uploads=Uploads(database, store, silence=silence),
+        integrity=Integrity(database, store),
+        search=Search(database),
+        lineage=Lineage(database),
+        aliases=Aliases(database),
+    )
+
+
+def api(cases: UseCases, store: BlobStore) -> list[Route]:
+    """Everything the registry answers."""
+    return [
+        *routes(cases.registry, cases.uploads, store, integrity=cases.integrity),
+        *search_routes(cases.search),
+        *lineage_routes(cases.registry, cases.lineage),
+        *alias_routes(cases.registry, cases.aliases),
+    ]
 
 
 def bind(connection: Connection, *, epoch: int = 1) -> Tx:
@@ -85,9 +124,22 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         store=RegistryStore(connection),
         facts=FactStore(connection),
         aliases=AliasStore(connection),
+        blobs=BlobRows(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )
+
+
+def _scrubber(integrity: Integrity, settings: ScrubSettings) -> Scrubber:
+    return Scrubber(
+        integrity,
+        period=timedelta(days=settings.days),
+        bytes_per_second=settings.bytes_per_second,
+    )
+
+
+def _lease(pool: Pool, name: str) -> Lease:
+    return Lease(pool, name, f"{socket.gethostname()}:{os.getpid()}")
 
 
 def _subscriptions(

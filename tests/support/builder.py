@@ -35,9 +35,9 @@ from services.builder.environments import Folders, Uv
 from services.builder.service import Builds, Images, Making, Tx
 from services.builder.upstream import Registry
 from services.registry.http import routes
+from services.registry.service import Integrity, Uploads
 from services.registry.service import Registry as Shelves
 from services.registry.service import Tx as RegistryTx
-from services.registry.service import Uploads
 from services.registry.wiring import bind
 from tests.support.serving import always_ready, served
 from tests.support.tiny import pack_wheel
@@ -200,9 +200,10 @@ def _registry(
             raise PeerUnavailableError("registry", "is away for a moment")
         return await verified(request)
 
-    uploads = Uploads(database, silence=timedelta(seconds=60))
+    store = FileBlobs(blobs)
+    uploads = Uploads(database, store, silence=timedelta(seconds=60))
     return build_app(
-        routes(Shelves(database), uploads, FileBlobs(blobs)),
+        routes(Shelves(database), uploads, store, integrity=Integrity(database, store)),
         service="registry",
         authenticate=authenticate,
         ready=always_ready,

@@ -1,7 +1,7 @@
 """What the stall of the HTTP tests serves: a route for each way a request can end."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -39,7 +39,7 @@ async def burn(_: web.Request) -> web.Response:
 
 
 async def half(request: web.Request) -> web.StreamResponse:
-    async def bowl() -> AsyncIterator[bytes]:
+    async def bowl() -> AsyncGenerator[bytes, None]:
         yield b"first half, "
         raise RuntimeError("the secret recipe")
 

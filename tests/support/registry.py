@@ -15,16 +15,15 @@ from uuid import UUID
 import aiohttp
 from aiohttp import web
 
-from libs.chassis.blobs import FileBlobs
+from libs.chassis.blobs import BlobStore, FileBlobs
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.lifecycle import listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import alias_routes, lineage_routes, routes
-from services.registry.service import Aliases, Lineage, Registry, Uploads
-from services.registry.wiring import bind
+from services.registry.service import Uploads
+from services.registry.wiring import UseCases, api, bind, use_cases
 
 ORG: Final = UUID(int=1)
 PERSON: Final = Person(
@@ -46,8 +45,12 @@ class Served:
     """A registry and where it answers."""
 
     url: str
-    uploads: Uploads
+    cases: UseCases
     folder: Path
+
+    @property
+    def uploads(self) -> Uploads:
+        return self.cases.uploads
 
     @property
     def staged(self) -> list[Path]:
@@ -57,7 +60,7 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    pool: Pool, folder: Path, *, silence: timedelta = SILENCE
+    pool: Pool, folder: Path, *, silence: timedelta = SILENCE, store: BlobStore | None = None
 ) -> AsyncIterator[Served]:
     """Answers callers of ``X-Test-Org`` that come through ``X-Test-Issuer``."""
 
@@ -70,13 +73,10 @@ async def served(
         return Readiness()
 
     database = Database(pool, bind)
-    uploads = Uploads(database, silence=silence)
+    store = store or FileBlobs(folder)
+    cases = use_cases(database, store, silence=silence)
     app = build_app(
-        [
-            *routes(Registry(database), uploads, FileBlobs(folder)),
-            *lineage_routes(Registry(database), Lineage(database)),
-            *alias_routes(Registry(database), Aliases(database)),
-        ],
+        api(cases, store),
         service="registry",
         authenticate=authenticate,
         ready=ready,
@@ -84,7 +84,7 @@ async def served(
     server = Server(Listener(app, listen("127.0.0.1", 0)))
     await server.start()
     try:
-        yield Served(f"http://{server.address}", uploads, folder)
+        yield Served(f"http://{server.address}", cases, folder)
     finally:
         await server.drain(timedelta(seconds=1))
         await server.close()

@@ -55,37 +55,13 @@ def running(folder: Path) -> Iterator[S3Server]:
     weed = binaries.s3_server()
     if weed is None:
         pytest.skip(f"no S3 server: neither {URL} nor `weed` is here")
-    s3, master, volume, filer, admin = (binaries.free_port_below_its_twin() for _ in range(5))
-    keys = {"accessKey": _KEY, "secretKey": _KEY}
-    identity = {"name": _KEY, "credentials": [keys], "actions": ["Admin"]}
-    configured = folder / "s3.json"
-    configured.write_text(json.dumps({"identities": [identity]}))
+    port = binaries.free_port_below_its_twin()
     data = folder / "data"
-    data.mkdir()
-    command = [
-        str(weed),
-        f"-logdir={folder}",
-        "mini",
-        f"-dir={data}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-master.telemetry=false",
-        "-webdav=false",
-        "-admin.ui=false",
-        f"-s3.config={configured}",
-        "-s3.iam=false",
-        f"-s3.port={s3}",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        f"-master.port={master}",
-        f"-volume.port={volume}",
-        f"-filer.port={filer}",
-        f"-admin.port={admin}",
-    ]
-    program = binaries.Program(["env", "GOMEMLIMIT=400MiB", *command], folder / "weed.log")
-    program.start(lambda: _answers(s3))
+    command = _command(weed, folder, data, port)
+    program = binaries.Program(command, folder / "weed.log")
+    program.start(lambda: _answers(port))
     try:
-        yield S3Server(f"http://127.0.0.1:{s3}", data)
+        yield S3Server(f"http://127.0.0.1:{port}", data)
     finally:
         program.stop(signal.SIGKILL)  # its polite end takes three seconds, and nothing must last
         shutil.rmtree(data, ignore_errors=True)
@@ -100,3 +76,34 @@ def _answers(port: int) -> bool:
     except (URLError, OSError):
         return False
     return True
+
+
+def _command(weed: Path, folder: Path, data: Path, port: int) -> list[str]:
+    master, volume, filer, admin = (binaries.free_port_below_its_twin() for _ in range(4))
+    keys = {"accessKey": _KEY, "secretKey": _KEY}
+    identity = {"name": _KEY, "credentials": [keys], "actions": ["Admin"]}
+    configured = folder / "s3.json"
+    configured.write_text(json.dumps({"identities": [identity]}))
+    data.mkdir()
+    return [
+        "env",
+        "GOMEMLIMIT=400MiB",
+        str(weed),
+        f"-logdir={folder}",
+        "mini",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-webdav=false",
+        "-admin.ui=false",
+        f"-s3.config={configured}",
+        "-s3.iam=false",
+        f"-s3.port={port}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-master.port={master}",
+        f"-volume.port={volume}",
+        f"-filer.port={filer}",
+        f"-admin.port={admin}",
+    ]

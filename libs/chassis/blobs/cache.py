@@ -12,11 +12,17 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from libs.chassis.blobs.store import Blob
+from libs.chassis.metrics import REGISTRY
 
 _READS: Final = Counter(
-    "yokocho_blob_cache_reads_total", "Chunks asked of the cache in front of S3", ["outcome"]
+    "yokocho_blob_cache_reads",
+    "Chunks asked of the cache in front of S3: hit, miss or joined to a miss",
+    ("outcome",),
+    registry=REGISTRY,
 )
-_BYTES: Final = Gauge("yokocho_blob_cache_bytes", "What the cache in front of S3 holds")
+_BYTES: Final = Gauge(
+    "yokocho_blob_cache_bytes", "What the cache in front of S3 holds", registry=REGISTRY
+)
 _log = structlog.get_logger()
 
 Fetch = Callable[[], Awaitable[bytes]]
@@ -68,15 +74,19 @@ class ChunkCache:
         try:
             chunk = await fetch()
             if len(chunk) <= self._limit:
-                await asyncio.to_thread(self._write, name, chunk)
-                self._remember(name, len(chunk))
-        except OSError as error:
-            _log.warning("blob_cache.not_written", reason=str(error))
-            return chunk
-        else:
+                await self._keep(name, chunk)
             return chunk
         finally:
             del self._fetching[name]
+
+    async def _keep(self, name: str, chunk: bytes) -> None:
+        """A disk that is full or broken costs speed, and no answer."""
+        try:
+            await asyncio.to_thread(self._write, name, chunk)
+        except OSError as error:
+            _log.warning("blob_cache.not_written", reason=str(error))
+        else:
+            self._remember(name, len(chunk))
 
     def _remember(self, name: str, size: int) -> None:
         self._files[name] = size

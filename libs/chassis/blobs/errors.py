@@ -24,6 +24,11 @@ class BlobDamagedError(ServiceError):
     code: ClassVar[str] = "blob-damaged"
     title: ClassVar[str] = "Stored bytes are not those that were received"
 
+    def __init__(self, detail: str, *, at: int = 0) -> None:
+        """``at``: where the damage begins, as far as it is known."""
+        super().__init__(detail)
+        self.at = at
+
 
 class BlobsUnavailableError(ServiceError):
     """The store did not answer, or not as it should. Nothing is lost; asking again may help."""

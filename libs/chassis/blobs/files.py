@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,14 +60,15 @@ class FileBlobs:
                 path.unlink(missing_ok=True)
 
     async def read(
-        self, blob: Blob, *, first: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+        self, blob: Blob, *, first: int = 0, length: int | None = None, fresh: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        del fresh
         end = blob.size_bytes if length is None else min(first + length, blob.size_bytes)
         with self._open(blob) as file:
             for at in range(first // CHUNK * CHUNK, end, CHUNK):
                 chunk = await asyncio.to_thread(_pread, file, at)
                 if not blob.is_right(at // CHUNK, chunk):
-                    raise BlobDamagedError(f"{blob.digest} is damaged at byte {at}")
+                    raise BlobDamagedError(f"{blob.digest} is damaged at byte {at}", at=at)
                 yield chunk[max(first - at, 0) : end - at]
 
     async def remove(self, location: str) -> None:

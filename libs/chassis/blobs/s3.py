@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -72,16 +72,17 @@ class S3Blobs:
         return f"{self._prefix}{_FOLDER}{uuid7().hex}"
 
     async def read(
-        self, blob: Blob, *, first: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+        self, blob: Blob, *, first: int = 0, length: int | None = None, fresh: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         end = blob.size_bytes if length is None else min(first + length, blob.size_bytes)
+        chunk_of = self._fetched if fresh else self._chunk
         waiting = deque(range(first // CHUNK, -(-end // CHUNK)))
         ahead: deque[tuple[int, asyncio.Task[bytes]]] = deque()
         try:
             while waiting or ahead:
                 while waiting and len(ahead) <= _AHEAD:
                     index = waiting.popleft()
-                    ahead.append((index, asyncio.create_task(self._chunk(blob, index))))
+                    ahead.append((index, asyncio.create_task(chunk_of(blob, index))))
                 index, task = ahead[0]
                 chunk = await task
                 ahead.popleft()
@@ -130,7 +131,8 @@ class S3Blobs:
                 continue
             if blob.is_right(index, chunk):
                 return chunk
-            failed = BlobDamagedError(f"{blob.digest} is damaged at byte {index * CHUNK}")
+            at = index * CHUNK
+            failed = BlobDamagedError(f"{blob.digest} is damaged at byte {at}", at=at)
         raise failed
 
     async def _fetch(self, blob: Blob, index: int) -> bytes:

@@ -1,6 +1,6 @@
 """What every store of blobs promises; tests/adapters/blobs holds each of them to it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,9 +60,9 @@ class BlobStore(Protocol):
         """Write, then ``commit``; without that nothing stays. ``size`` is the most expected."""
 
     def read(
-        self, blob: Blob, *, first: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
-        """All of it, or ``length`` bytes from ``first``.
+        self, blob: Blob, *, first: int = 0, length: int | None = None, fresh: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """All of it, or ``length`` bytes from ``first``; ``fresh``: past any cache.
 
         Every chunk is checked before any of it leaves; a damaged one raises
         ``BlobDamagedError`` in its place.

@@ -1,6 +1,6 @@
 """Our own view of deployments: processes, reasons, logs; and the routes, for the gateway."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -112,7 +112,7 @@ class OwnApi:
         return next((path for path in paths if path.exists()), paths[0])
 
 
-async def _followed(path: Path, lines: int) -> AsyncIterator[bytes]:
+async def _followed(path: Path, lines: int) -> AsyncGenerator[bytes, None]:
     async for line in follow(path, lines=lines):
         yield f"{line}\n".encode()
 

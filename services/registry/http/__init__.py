@@ -1,6 +1,6 @@
 """BentoML's v1 tree for bentos and models, their bytes, and what other services ask."""
 
-from libs.chassis.blobs import FileBlobs
+from libs.chassis.blobs import BlobStore
 from libs.chassis.http import Route
 from services.registry.domain import Kind
 from services.registry.http.aliases import AliasApi
@@ -9,7 +9,7 @@ from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
-from services.registry.service import Aliases, Lineage, Registry, Search, Uploads
+from services.registry.service import Aliases, Integrity, Lineage, Registry, Search, Uploads
 
 
 def search_routes(search: Search) -> list[Route]:
@@ -24,14 +24,16 @@ def lineage_routes(registry: Registry, lineage: Lineage) -> list[Route]:
     return LineageApi(registry, lineage).routes()
 
 
-def routes(registry: Registry, uploads: Uploads, blobs: FileBlobs) -> list[Route]:
+def routes(
+    registry: Registry, uploads: Uploads, blobs: BlobStore, *, integrity: Integrity
+) -> list[Route]:
     """Everything the registry answers."""
     return [
         *(route for kind in Kind for route in VersionsApi(registry, kind).routes()),
         *(
             route
             for kind in Kind
-            for route in BytesApi(registry, uploads, blobs, kind=kind).routes()
+            for route in BytesApi(registry, uploads, blobs, integrity=integrity, kind=kind).routes()
         ),
-        *InternalApi(registry, blobs).routes(),
+        *InternalApi(registry, integrity).routes(),
     ]

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 from yaml import CSafeLoader, YAMLError, load
 
-from libs.chassis.blobs import Blob, FileBlobs, NoSpaceError
+from libs.chassis.blobs import Blob, BlobStore, NoSpaceError
 from libs.chassis.errors import ServiceError
 from libs.chassis.http import Route, accept_body, principal, stream_response
 from libs.chassis.problems import json_response, read_body
@@ -16,8 +16,8 @@ from libs.contracts.types import cut
 from services.registry.archive import ArchiveWalk
 from services.registry.domain import Kind, Repository, Upload, Version
 from services.registry.errors import ArchiveRefusedError, NotUploadedError
-from services.registry.http.ranges import span_of
-from services.registry.service import INTERRUPTED, Flow, Registry, Uploads
+from services.registry.http.ranges import begun, span_of
+from services.registry.service import INTERRUPTED, Flow, Integrity, Registry, Uploads
 from services.registry.views import version_view
 
 
@@ -30,11 +30,18 @@ class FinishUpload(BaseModel):
 
 class BytesApi:
     def __init__(
-        self, registry: Registry, uploads: Uploads, blobs: FileBlobs, *, kind: Kind
+        self,
+        registry: Registry,
+        uploads: Uploads,
+        blobs: BlobStore,
+        *,
+        integrity: Integrity,
+        kind: Kind,
     ) -> None:
         self._registry = registry
         self._uploads = uploads
         self._blobs = blobs
+        self._integrity = integrity
         self._kind = kind
 
     def routes(self) -> list[Route]:
@@ -99,7 +106,7 @@ class BytesApi:
         walk = ArchiveWalk(self._kind.description_file)
         flow = Flow(self._uploads, upload)
         await accept_body(request)
-        async with self._blobs.receive(walk) as receiving:
+        async with self._blobs.receive(walk, size=request.content_length) as receiving:
             received = 0
             async for chunk in _arriving(request, self._uploads.silence):
                 received += len(chunk)
@@ -127,7 +134,7 @@ class BytesApi:
             headers["Content-Range"] = span.header
         return await stream_response(
             request,
-            self._blobs.read(blob, first=span.first, length=span.length),
+            await begun(self._integrity.read(blob, first=span.first, length=span.length)),
             headers=headers,
             status=200 if span.is_whole else 206,
         )

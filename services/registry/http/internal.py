@@ -4,17 +4,17 @@ from typing import Final
 
 from aiohttp import web
 
-from libs.chassis.blobs import FileBlobs
 from libs.chassis.http import Route, principal, stream_response
-from services.registry.service import Registry
+from services.registry.http.ranges import begun
+from services.registry.service import Integrity, Registry
 
 _SERVICES: Final = frozenset({"builder", "deployer"})
 
 
 class InternalApi:
-    def __init__(self, registry: Registry, blobs: FileBlobs) -> None:
+    def __init__(self, registry: Registry, integrity: Integrity) -> None:
         self._registry = registry
-        self._blobs = blobs
+        self._integrity = integrity
 
     def routes(self) -> list[Route]:
         bento = "/internal/bentos/{repository}/{version}"
@@ -39,4 +39,6 @@ class InternalApi:
             "Content-Type": "application/octet-stream",
             "Content-Length": str(blob.size_bytes),
         }
-        return await stream_response(request, self._blobs.read(blob), headers=headers)
+        return await stream_response(
+            request, await begun(self._integrity.read(blob)), headers=headers
+        )

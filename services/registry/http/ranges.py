@@ -1,5 +1,7 @@
 """One range of bytes, as RFC 9110 has it (section 14): what resumes a download that broke off."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -24,6 +26,21 @@ class Span:
     @property
     def header(self) -> str:
         return f"bytes {self.first}-{self.last}/{self.size}"
+
+
+async def begun(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """``chunks``, of which the first is there: what is wrong with that can still be answered."""
+    first = await anext(chunks, b"")
+    return _going_on(first, chunks)
+
+
+async def _going_on(
+    first: bytes, chunks: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        yield first
+        async for chunk in chunks:
+            yield chunk
 
 
 def span_of(request: web.Request, *, size: int, etag: str) -> Span | None:

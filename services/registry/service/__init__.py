@@ -1,6 +1,7 @@
 """Use cases: versions and what is asked about them, and the uploads that fill them."""
 
 from services.registry.service.aliases import Aliases
+from services.registry.service.integrity import Checked, Integrity
 from services.registry.service.lineage import Lineage
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
@@ -10,8 +11,10 @@ from services.registry.service.versions import Listing, Registry
 __all__ = [
     "INTERRUPTED",
     "Aliases",
+    "Checked",
     "Flow",
     "Found",
+    "Integrity",
     "Lineage",
     "Listing",
     "Registry",

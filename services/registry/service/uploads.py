@@ -10,7 +10,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from libs.chassis import telemetry
-from libs.chassis.blobs import Blob
+from libs.chassis.blobs import Blob, BlobStore
 from libs.chassis.postgres import Database, DatabaseUnavailableError
 from libs.contracts.registry import BentoPushed, ModelPushed
 from services.registry.domain import Kind, Repository, Upload, Version
@@ -35,11 +35,13 @@ class Uploads:
     def __init__(
         self,
         database: Database[Tx],
+        store: BlobStore,
         *,
         silence: timedelta,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
+        self._store = store
         self._clock = clock
         self.silence = silence
 
@@ -74,15 +76,23 @@ class Uploads:
             return await tx.store.lock(version.id)
 
     async def finish(self, repository: Repository, upload: Version, blob: Blob) -> Version:
-        """Point the version at its bytes and say so. The same bytes again say it once more."""
+        """Point the version at its bytes and say so. The same bytes again say it once more.
+
+        Where this fails the bytes are left: whether the commit came through is not always known,
+        and what nobody points to is collected.
+        """
         async with self._database.transaction() as tx:
             held = await self._own(tx, upload)
-            replaced = await tx.store.size_of(held.digest)
-            traceparent = telemetry.traceparent()
-            seq = await tx.store.finish(held.id, blob, now=self._clock(), traceparent=traceparent)
+            replaced = await tx.blobs.size_of(held.digest)
+            now, traceparent = self._clock(), telemetry.traceparent()
+            place = await tx.blobs.keep(blob, now=now)
+            seq = await tx.store.finish(held.id, blob.digest, now=now, traceparent=traceparent)
             await tx.outbox.append(_pushed(repository, held, blob), entity_seq=seq)
             await self._charge(tx, held, reserved=0, committed=blob.size_bytes - replaced)
-            return await tx.store.lock(held.id)
+            finished = await tx.store.lock(held.id)
+        if place != blob.location:
+            await self._store.remove(blob.location)
+        return finished
 
     async def fail_all(self) -> int:
         """At start: whatever was being received when the process died."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from libs.chassis.blobs import Blob
+from libs.chassis.blobs import Blob, BlobDamagedError
 from libs.chassis.postgres import Database
 from libs.contracts.identity import Person
 from libs.contracts.registry import ModelReference, ResolvedBento
@@ -160,10 +160,13 @@ class Registry:
 
     async def blob(self, org_id: UUID, digest: str) -> Blob:
         async with self._database.read() as tx:
-            found = await tx.store.blob(org_id, digest)
+            found = await tx.blobs.of_org(org_id, digest)
         if found is None:
             raise BlobNotFoundError(f"no version of this organisation has {digest}")
-        return found
+        blob, state = found
+        if state == "damaged":
+            raise BlobDamagedError(f"{digest} is damaged; push it again")
+        return blob
 
     async def resolve(self, org_id: UUID, name: str, version: str) -> ResolvedBento:
         """A bento with everything it needs; refused while anything is missing."""

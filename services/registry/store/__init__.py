@@ -1,7 +1,15 @@
 """All of the registry's SQL is here; none of its rules are."""
 
 from services.registry.store.aliases import AliasStore
+from services.registry.store.blobs import Affected, BlobRows
 from services.registry.store.facts import FIRST_VALUE, FactStore
 from services.registry.store.versions import RegistryStore
 
-__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "RegistryStore"]
+__all__ = [
+    "FIRST_VALUE",
+    "Affected",
+    "AliasStore",
+    "BlobRows",
+    "FactStore",
+    "RegistryStore",
+]

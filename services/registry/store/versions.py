@@ -1,4 +1,4 @@
-"""Repositories, versions and blobs in Postgres."""
+"""Repositories and versions in Postgres."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from libs.chassis.blobs import Blob
 from libs.chassis.postgres import Connection
 from services.registry.domain import Repository, Version
 from services.registry.store.rows import (
@@ -65,25 +64,16 @@ _STATE = """
     WHERE id = $1
 """
 _RENEW = "UPDATE version SET reserved_bytes = $2, upload_alive_at = $3 WHERE id = $1"
-_ADD_BLOB = """
-    INSERT INTO blob (digest, size_bytes, chunks) VALUES ($1, $2, $3)
-    ON CONFLICT (digest) DO NOTHING
-"""
 _FINISH = """
     UPDATE version SET upload_status = 'success', upload_reason = '', upload_finished_at = $3,
         updated_at = $3, digest = $2, traceparent = $4, seq = seq + 1,
         reserved_bytes = 0, upload_id = NULL
     WHERE id = $1 RETURNING seq
 """
-_BLOB = """
-    SELECT digest, size_bytes, chunks FROM blob
-    WHERE digest = $2 AND EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
-"""
 _SILENT = """
     SELECT * FROM version WHERE upload_status = 'uploading' AND upload_alive_at <= $1
     ORDER BY upload_alive_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
-_SIZE = "SELECT size_bytes FROM blob WHERE digest = $1"
 _CHARGE = """
     INSERT INTO usage AS u (org_id, reserved_bytes, committed_bytes)
     VALUES ($1, greatest($2, 0), greatest($3, 0))  -- checked even where there is a row to update
@@ -200,23 +190,11 @@ class RegistryStore:
         maximum: int | None = await self._connection.fetchval(_LIMIT, org_id, name)
         return maximum
 
-    async def size_of(self, digest: str | None) -> int:
-        """Zero where there is no blob."""
-        return int(await self._connection.fetchval(_SIZE, digest) or 0)
-
     async def finish(
-        self, version_id: UUID, blob: Blob, *, now: datetime, traceparent: str | None
+        self, version_id: UUID, digest: str, *, now: datetime, traceparent: str | None
     ) -> int:
-        """Point the version at the blob; its new sequence number."""
-        await self._connection.execute(_ADD_BLOB, blob.digest, blob.size_bytes, blob.chunks)
-        return int(
-            await self._connection.fetchval(_FINISH, version_id, blob.digest, now, traceparent)
-        )
-
-    async def blob(self, org_id: UUID, digest: str) -> Blob | None:
-        """Only where a version of the organisation has it."""
-        row = await self._connection.fetchrow(_BLOB, org_id, digest)
-        return Blob(**dict(row)) if row else None
+        """Point the version at a blob that is there; its new sequence number."""
+        return int(await self._connection.fetchval(_FINISH, version_id, digest, now, traceparent))
 
     async def image_status(self, version_id: UUID, status: str) -> None:
         await self._connection.execute(_IMAGE, version_id, status)

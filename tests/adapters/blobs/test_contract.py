@@ -133,7 +133,7 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind(store: BlobStore) -
     blob = await keep(store, os.urandom(6 * CHUNK))
     reading = store.read(blob)
     assert await anext(aiter(reading))
-    await reading.aclose()  # type: ignore[attr-defined]  # every store's is a generator
+    await reading.aclose()
 
 
 async def test_many_read_the_same_at_once(store: BlobStore) -> None:

@@ -1,7 +1,7 @@
 """One service calling another: identity and trace go along, refusals and failures come back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -66,7 +66,7 @@ class Counter:
         return web.Response()
 
     async def broken(self, request: web.Request) -> web.StreamResponse:
-        async def bowl() -> AsyncIterator[bytes]:
+        async def bowl() -> AsyncGenerator[bytes, None]:
             yield b"first half"
             raise RuntimeError
 

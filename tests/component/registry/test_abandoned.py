@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from uuid_utils.compat import uuid7
 
-from libs.chassis.blobs import Blob
+from libs.chassis.blobs import Blob, FileBlobs
 from libs.chassis.postgres import Database, Pool, create_pool
 from services.registry.controller import fail_abandoned
 from services.registry.domain import Kind, Repository, Version
@@ -127,7 +127,11 @@ async def test_a_connection_that_breaks_ends_its_upload_at_once(pool: Pool, tmp_
         assert registry.staged == []
 
 
-async def begun(pool: Pool) -> tuple[Repository, Version]:
+def unused(folder: Path) -> FileBlobs:
+    return FileBlobs(folder / "unused")
+
+
+async def begun(pool: Pool, folder: Path) -> tuple[Repository, Version]:
     """An upload whose process is gone: nobody renews it, nobody ends it."""
     registry = Registry(Database(pool, bind))
     repository = await registry.create_repository(
@@ -137,17 +141,18 @@ async def begun(pool: Pool) -> tuple[Repository, Version]:
         repository, "v1", description="", manifest="{}", labels=(), build_at=datetime.now(UTC)
     )
     version = await registry.create_version(repository, draft)
-    uploads = Uploads(Database(pool, bind), silence=timedelta(minutes=1))
+    uploads = Uploads(Database(pool, bind), unused(folder), silence=timedelta(minutes=1))
     return repository, await uploads.begin(version, 1000)
 
 
 @pytest.mark.parametrize(("later", "ended"), [(115, 0), (125, 1)])
 async def test_only_twice_the_silence_takes_an_upload_from_whoever_receives_it(
-    pool: Pool, later: int, ended: int
+    pool: Pool, tmp_path: Path, later: int, ended: int
 ) -> None:
-    await begun(pool)
+    await begun(pool, tmp_path)
     sweeping = Uploads(
         Database(pool, bind),
+        unused(tmp_path),
         silence=timedelta(minutes=1),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=later),
     )
@@ -156,15 +161,19 @@ async def test_only_twice_the_silence_takes_an_upload_from_whoever_receives_it(
     assert await usage(pool) == (1000 * (1 - ended), 0)
 
 
-async def test_an_upload_that_was_taken_away_can_neither_go_on_nor_end_well(pool: Pool) -> None:
-    repository, upload = await begun(pool)
-    uploads = Uploads(Database(pool, bind), silence=timedelta(minutes=1))
+async def test_an_upload_that_was_taken_away_can_neither_go_on_nor_end_well(
+    pool: Pool, tmp_path: Path
+) -> None:
+    repository, upload = await begun(pool, tmp_path)
+    uploads = Uploads(Database(pool, bind), unused(tmp_path), silence=timedelta(minutes=1))
     assert await uploads.fail_all() == 1
 
     with pytest.raises(UploadLostError):
         await uploads.renew(upload, 1000)
     with pytest.raises(UploadLostError):
-        await uploads.finish(repository, upload, Blob(f"sha256:{uuid7().hex}", 1000, b""))
+        await uploads.finish(
+            repository, upload, Blob(f"sha256:{uuid7().hex}", 1000, b"", "nowhere")
+        )
     await uploads.fail(upload, "too late")
 
     assert await usage(pool) == (0, 0)
@@ -172,8 +181,8 @@ async def test_an_upload_that_was_taken_away_can_neither_go_on_nor_end_well(pool
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
-async def test_the_loop_outlives_a_database_that_is_away(database_url: str) -> None:
+async def test_the_loop_outlives_a_database_that_is_away(database_url: str, tmp_path: Path) -> None:
     async with create_pool(database_url, max_size=1, application_name="test") as closed:
-        uploads = Uploads(Database(closed, bind), silence=timedelta(seconds=0.04))
+        uploads = Uploads(Database(closed, bind), unused(tmp_path), silence=timedelta(seconds=0.04))
     async with running(partial(fail_abandoned, uploads)):
         await asyncio.sleep(0.1)

@@ -56,8 +56,7 @@ async def test_a_damaged_blob_never_leaves(session: aiohttp.ClientSession, tmp_p
     [stored] = (tmp_path / "blobs" / "sha256").rglob("*/*")
     stored.write_bytes(stored.read_bytes().replace(b"weights", b"weightZ"))
 
-    with pytest.raises(aiohttp.ClientPayloadError):
-        await send(session, "GET", f"{BENTOS}/v1/download")
+    assert (await send(session, "GET", f"{BENTOS}/v1/download"))[0] == 503
 
 
 async def test_lists_are_newest_first_and_filtered_by_label(session: aiohttp.ClientSession) -> None:

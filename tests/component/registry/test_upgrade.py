@@ -1,10 +1,12 @@
 """What was stored before there were quotas is counted like everything else."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import asyncpg
 
+from libs.chassis.blobs import FileBlobs
 from libs.chassis.migrate import load
 from libs.chassis.postgres import Database, create_pool
 from services.registry.service import INTERRUPTED, Uploads
@@ -25,7 +27,7 @@ _VERSION: Final = """
 
 
 async def test_what_was_stored_and_under_way_before_is_taken_over(
-    postgres_server: PostgresServer,
+    postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     first, *later = load("services.registry")
     async with postgres_server.database() as url:
@@ -33,8 +35,8 @@ async def test_what_was_stored_and_under_way_before_is_taken_over(
         await connection.execute(first.sql)
         await connection.execute(_EARLIER, ORG)
         for version, status, size in (("v1", "success", 70), ("v2", "failed", 30)):
-            await connection.execute(_BLOB, version, size)
-            await connection.execute(_VERSION, version, status, version)
+            await connection.execute(_BLOB, f"sha256:{version}", size)
+            await connection.execute(_VERSION, version, status, f"sha256:{version}")
         await connection.execute(_VERSION, "v3", "uploading", None)
         for migration in later:
             await connection.execute(migration.sql)
@@ -44,6 +46,7 @@ async def test_what_was_stored_and_under_way_before_is_taken_over(
             assert await usage(pool) == (0, 100)
             uploads = Uploads(
                 Database(pool, bind),
+                FileBlobs(tmp_path),
                 silence=timedelta(minutes=1),
                 clock=lambda: datetime.now(UTC) + timedelta(minutes=3),
             )
