@@ -24,7 +24,7 @@ _SILENT: Final = ("events",)
 """They record what happens, and say nothing themselves."""
 
 PEERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "registry": (),
+    "registry": ("deployer",),
     "builder": ("registry",),
     "deployer": ("registry", "builder"),
     "gateway": ("registry", "builder", "deployer", "events"),

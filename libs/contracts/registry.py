@@ -1,5 +1,6 @@
 """Events the registry publishes, and what it tells the builder and the deployer over HTTP."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -47,16 +48,10 @@ class BentoPushed(Event):
         return self.bento_id
 
 
-class ModelDamaged(Event):
-    """A model's stored bytes are wrong and serve nobody: it is failed until pushed again."""
-
-    name: ClassVar[str] = "model.damaged"
-
+class _OfModel(Event):
     model_id: UUID
     repository: Slug
     version: Slug
-    digest: Digest = Field(description="that the bytes should have")
-    found: Slug = Field(description="by a `read` or by a `check` on schedule")
 
     @property
     @override
@@ -64,21 +59,83 @@ class ModelDamaged(Event):
         return self.model_id
 
 
-class BentoDamaged(Event):
-    """A bento's stored bytes are wrong and serve nobody: it is failed until pushed again."""
-
-    name: ClassVar[str] = "bento.damaged"
-
+class _OfBento(Event):
     bento_id: UUID
     repository: Slug
     version: Slug
-    digest: Digest = Field(description="that the bytes should have")
-    found: Slug = Field(description="by a `read` or by a `check` on schedule")
 
     @property
     @override
     def entity_id(self) -> UUID:
         return self.bento_id
+
+
+class ModelDamaged(_OfModel):
+    """A model's stored bytes are wrong and serve nobody: it is failed until pushed again."""
+
+    name: ClassVar[str] = "model.damaged"
+
+    digest: Digest = Field(description="that the bytes should have")
+    found: Slug = Field(description="by a `read` or by a `check` on schedule")
+
+
+class BentoDamaged(_OfBento):
+    """A bento's stored bytes are wrong and serve nobody: it is failed until pushed again."""
+
+    name: ClassVar[str] = "bento.damaged"
+
+    digest: Digest = Field(description="that the bytes should have")
+    found: Slug = Field(description="by a `read` or by a `check` on schedule")
+
+
+class ModelDeleted(_OfModel):
+    """A model is in the trash. What runs was not using it: a held version is not deleted."""
+
+    name: ClassVar[str] = "model.deleted"
+
+    digest: Digest | None = Field(description="of the archive; null where none was received")
+    purge_at: datetime = Field(description="until then it can be brought back")
+    reason: Slug = Field(description="`asked` by somebody, or by the rule of `retention`")
+
+
+class BentoDeleted(_OfBento):
+    """A bento is in the trash. What runs was not using it: a held version is not deleted."""
+
+    name: ClassVar[str] = "bento.deleted"
+
+    digest: Digest | None = Field(description="of the archive; null where none was received")
+    purge_at: datetime = Field(description="until then it can be brought back")
+    reason: Slug = Field(description="`asked` by somebody, or by the rule of `retention`")
+
+
+class ModelRestored(_OfModel):
+    """A model is back from the trash, as it was."""
+
+    name: ClassVar[str] = "model.restored"
+
+
+class BentoRestored(_OfBento):
+    """A bento is back from the trash, as it was."""
+
+    name: ClassVar[str] = "bento.restored"
+
+
+class ModelPurged(_OfModel):
+    """A model is gone for good; its bytes follow unless something else has the same."""
+
+    name: ClassVar[str] = "model.purged"
+
+    digest: Digest | None
+    size_bytes: int = Field(ge=0)
+
+
+class BentoPurged(_OfBento):
+    """A bento is gone for good; its bytes follow unless something else has the same."""
+
+    name: ClassVar[str] = "bento.purged"
+
+    digest: Digest | None
+    size_bytes: int = Field(ge=0)
 
 
 class _OfAlias(Event):

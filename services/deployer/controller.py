@@ -31,7 +31,7 @@ from services.deployer.plan import (
     Trouble,
     plan,
 )
-from services.deployer.service import Holds, Keeper, Rollouts, Situation
+from services.deployer.service import Holds, Keeper, Rollouts, Shelf, Situation
 from services.deployer.targets import Launch, Target, Watch
 
 log = structlog.get_logger(__name__)
@@ -53,14 +53,15 @@ class Controller:
         self,
         rollouts: Rollouts,
         target: Target,
-        keeper: Keeper,
         *,
+        keeper: Keeper,
+        shelf: Shelf,
         drain: timedelta,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rollouts = rollouts
         self._target = target
-        self._holds = Holds(rollouts, keeper, clock=clock)
+        self._holds = Holds(rollouts, keeper, shelf, clock=clock)
         self._drain = drain
         self._clock = clock
         self._wakes: dict[UUID, Wake] = {}

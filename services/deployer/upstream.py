@@ -29,6 +29,16 @@ class Registry:
             raise
         return ResolvedBento.model_validate(answer)
 
+    async def hold(
+        self, revision_id: UUID, bento_id: UUID, *, deployment: str, org: OrgRef
+    ) -> None:
+        """The bento and its models stay, from now on or again. Idempotent by revision."""
+        body = {"bento_id": str(bento_id), "deployment": deployment}
+        await self._peer.json("PUT", f"/internal/holds/{revision_id}", org=org, body=body)
+
+    async def release(self, revision_id: UUID, org: OrgRef) -> None:
+        await self._peer.json("DELETE", f"/internal/holds/{revision_id}", org=org)
+
 
 class Builder:
     """Holds are idempotent by revision."""

@@ -81,9 +81,12 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     rollouts = Rollouts(database, woken=wakes)
     target = _target(settings, opened.probes, wakes)
-    controller = Controller(rollouts, target, Builder(peers["builder"]), drain=settings.drain)
+    registry = Registry(peers["registry"])
+    controller = Controller(
+        rollouts, target, keeper=Builder(peers["builder"]), shelf=registry, drain=settings.drain
+    )
     wakes.controller = controller
-    deployments = Deployments(database, Registry(peers["registry"]), key=key, woken=wakes)
+    deployments = Deployments(database, registry, key=key, woken=wakes)
     reading = Reading(database)
     lease = Lease(pool, "controller", f"{socket.gethostname()}:{os.getpid()}", ttl=LEASE_TTL)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)

@@ -1,18 +1,29 @@
 """Loops: uploads whose pusher has vanished are ended, versions of older code described."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 from prometheus_client import Gauge
 
 from libs.chassis.blobs import BlobsRefusedError, BlobsUnavailableError
+from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.metrics import REGISTRY
 from libs.chassis.postgres import DatabaseUnavailableError
-from services.registry.service import Integrity, Search, Uploads
+from services.registry.service import (
+    Collection,
+    Holds,
+    Integrity,
+    Retentions,
+    Revisions,
+    Search,
+    Uploads,
+)
 
 _PAUSE: Final = timedelta(minutes=1)
 _OLDEST: Final = Gauge(
@@ -45,6 +56,16 @@ async def describe_missing(search: Search) -> None:
             return
 
 
+async def lead(run: Callable[[], Awaitable[None]], lease: Lease) -> None:
+    """Run whenever no other replica does. Never returns."""
+    while True:
+        try:
+            async with lease.hold():
+                await run()
+        except LeaseLostError:
+            _log.warning("loop.paused", reason="another replica may have taken over")
+
+
 class Scrubber:
     """Reads everything again, the longest unread first, at a pace that leaves room for work."""
 
@@ -52,15 +73,6 @@ class Scrubber:
         self._integrity = integrity
         self._period = period
         self._pace = bytes_per_second
-
-    async def lead(self, lease: Lease) -> None:
-        """Run whenever no other replica does. Never returns."""
-        while True:
-            try:
-                async with lease.hold():
-                    await self.run()
-            except LeaseLostError:
-                _log.warning("scrubber.paused")
 
     async def run(self) -> None:
         """Never returns."""
@@ -74,3 +86,37 @@ class Scrubber:
             except (DatabaseUnavailableError, BlobsUnavailableError, BlobsRefusedError) as error:
                 _log.warning("scrubber.deferred", detail=error.detail)
             await asyncio.sleep(_PAUSE.total_seconds())
+
+
+class Collector:
+    """Rules, trash, bytes, holds: whatever is due."""
+
+    def __init__(
+        self,
+        retentions: Retentions,
+        collection: Collection,
+        holds: Holds,
+        *,
+        revisions: Revisions,
+        every: timedelta,
+    ) -> None:
+        self._retentions = retentions
+        self._collection = collection
+        self._holds = holds
+        self._revisions = revisions
+        self._every = every
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            for step in (
+                partial(self._holds.ask_about_stale, self._revisions),
+                self._retentions.apply_all,
+                self._collection.run,
+                self._collection.remove_unknown,
+            ):
+                try:
+                    await step()
+                except ServiceError as error:
+                    _log.warning("collector.deferred", code=error.code, detail=error.detail)
+            await asyncio.sleep(self._every.total_seconds())

@@ -1,5 +1,6 @@
 """What the registry can refuse."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from libs.chassis.errors import Kind, ServiceError
@@ -70,6 +71,46 @@ class BlobNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "blob-not-found"
     title: ClassVar[str] = "No such blob"
+
+
+class VersionHeldError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "version-held"
+    title: ClassVar[str] = "Something needs the version"
+
+    def __init__(self, holders: Sequence[tuple[str, str]]) -> None:
+        """``holders``: kind and name of each, at most a hundred."""
+        said = ", ".join(f"{kind} {name}" for kind, name in holders[:5])
+        more = f" and {len(holders) - 5} more" if len(holders) > 5 else ""  # noqa: PLR2004 - as many as are named
+        super().__init__(
+            f"it is needed by {said}{more}: release it there first",
+            holders=[{"kind": kind, "name": name} for kind, name in holders],
+        )
+
+
+class NotInTrashError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "not-in-trash"
+    title: ClassVar[str] = "No such version is in the trash"
+
+
+class RetentionInvalidError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "retention-invalid"
+    title: ClassVar[str] = "The rule would keep nothing"
+
+
+class CollectionBrakedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "collection-braked"
+    title: ClassVar[str] = "Collecting would take more than anybody can explain"
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__(
+            f"{wanted} bytes would go of which nobody let go: look at the plan, and force it "
+            "when they are really not needed",
+            bytes=wanted,
+        )
 
 
 class QuotaExceededError(ServiceError):

@@ -26,6 +26,24 @@ class ScrubSettings(SettingsGroup):
     )
 
 
+class CollectSettings(SettingsGroup):
+    """How long what nobody needs is kept all the same."""
+
+    undo_days: float = Field(
+        default=7.0, ge=0, description="How long a deleted version can be brought back"
+    )
+    unneeded_hours: float = Field(
+        default=24.0, ge=0, description="How long nobody must have pointed to bytes"
+    )
+    deleting_hours: float = Field(
+        default=24.0, ge=0, description="How long bytes stay that are marked to go"
+    )
+    unknown_hours: float = Field(
+        default=24.0, ge=1, description="Age of bytes that no database knows; above any upload's"
+    )
+    every_minutes: float = Field(default=10.0, gt=0, description="How often all that is looked at")
+
+
 class Settings(ProducerSettings):
     """``YOKOCHO_REGISTRY_POSTGRES__DSN``, ``YOKOCHO_REGISTRY_BLOBS__ROOT`` and so on."""
 
@@ -35,3 +53,4 @@ class Settings(ProducerSettings):
     blobs: BlobSettings
     uploads: UploadSettings = UploadSettings()
     scrub: ScrubSettings = ScrubSettings()
+    collect: CollectSettings = CollectSettings()

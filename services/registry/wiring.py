@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
-from libs.chassis.auth import Verifier, service_authenticator
+from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
 from libs.chassis.blobs import BlobStore
 from libs.chassis.blobs.opening import open_blobs
 from libs.chassis.bus import Bus, Subscription, join
+from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
-from libs.chassis.http import Readiness, Route, build_app
+from libs.chassis.http import Readiness, build_app
 from libs.chassis.inbox import Inbox
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
@@ -25,19 +26,27 @@ from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
-from services.registry.controller import Scrubber, describe_missing, fail_abandoned
-from services.registry.http import alias_routes, lineage_routes, routes, search_routes
-from services.registry.service import (
-    Aliases,
-    Integrity,
-    Lineage,
-    Registry,
-    Search,
-    Tx,
-    Uploads,
+from services.registry.controller import (
+    Collector,
+    Scrubber,
+    describe_missing,
+    fail_abandoned,
+    lead,
 )
-from services.registry.settings import ScrubSettings, Settings
-from services.registry.store import AliasStore, BlobRows, FactStore, RegistryStore
+from services.registry.http import routes
+from services.registry.service import Patience, Registry, Tx, UseCases, use_cases
+from services.registry.settings import Settings
+from services.registry.store import (
+    AliasStore,
+    BlobRows,
+    FactStore,
+    HoldRows,
+    RegistryStore,
+    RetentionRows,
+    TrashRows,
+    UnneededRows,
+)
+from services.registry.upstream import Deployer
 
 SERVICE = "registry"
 
@@ -48,16 +57,6 @@ class Parts:
     background: dict[str, Callable[[], Awaitable[None]]]
 
 
-@dataclass(frozen=True, slots=True)
-class UseCases:
-    registry: Registry
-    uploads: Uploads
-    integrity: Integrity
-    search: Search
-    lineage: Lineage
-    aliases: Aliases
-
-
 @asynccontextmanager
 async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
@@ -65,17 +64,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
+        open_session() as session,
         open_blobs(settings.blobs) as store,
     ):
         wake = Wake()
         database = Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set)
-        silence = timedelta(seconds=settings.uploads.silence_seconds)
-        cases = use_cases(database, store, silence=silence)
+        cases = cases_of(settings, database, store)
         if settings.blobs.root is not None:
             await cases.uploads.fail_all()
         yield Parts(
             app=build_app(
-                api(cases, store),
+                routes(cases, store),
                 service=SERVICE,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)
@@ -91,32 +90,24 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "bus-watch": bus.watch,
                 "descriptions": partial(describe_missing, cases.search),
                 "abandoned-uploads": partial(fail_abandoned, cases.uploads),
-                "scrubber": partial(
-                    _scrubber(cases.integrity, settings.scrub).lead, _lease(pool, "scrubber")
-                ),
+                **_led(settings, pool, session, cases=cases),
             },
         )
 
 
-def use_cases(database: Database[Tx], store: BlobStore, *, silence: timedelta) -> UseCases:
-    return UseCases(
-        registry=Registry(database),
-        uploads=Uploads(database, store, silence=silence),
-        integrity=Integrity(database, store),
-        search=Search(database),
-        lineage=Lineage(database),
-        aliases=Aliases(database),
+def cases_of(settings: Settings, database: Database[Tx], store: BlobStore) -> UseCases:
+    collect = settings.collect
+    return use_cases(
+        database,
+        store,
+        silence=timedelta(seconds=settings.uploads.silence_seconds),
+        undo=timedelta(days=collect.undo_days),
+        patience=Patience(
+            unneeded=timedelta(hours=collect.unneeded_hours),
+            deleting=timedelta(hours=collect.deleting_hours),
+            unknown=timedelta(hours=collect.unknown_hours),
+        ),
     )
-
-
-def api(cases: UseCases, store: BlobStore) -> list[Route]:
-    """Everything the registry answers."""
-    return [
-        *routes(cases.registry, cases.uploads, store, integrity=cases.integrity),
-        *search_routes(cases.search),
-        *lineage_routes(cases.registry, cases.lineage),
-        *alias_routes(cases.registry, cases.aliases),
-    ]
 
 
 def bind(connection: Connection, *, epoch: int = 1) -> Tx:
@@ -125,21 +116,39 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         facts=FactStore(connection),
         aliases=AliasStore(connection),
         blobs=BlobRows(connection),
+        trash=TrashRows(connection),
+        holds=HoldRows(connection),
+        unneeded=UnneededRows(connection),
+        retention=RetentionRows(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )
 
 
-def _scrubber(integrity: Integrity, settings: ScrubSettings) -> Scrubber:
-    return Scrubber(
-        integrity,
-        period=timedelta(days=settings.days),
-        bytes_per_second=settings.bytes_per_second,
+def _led(
+    settings: Settings, pool: Pool, session: ClientSession, *, cases: UseCases
+) -> dict[str, Callable[[], Awaitable[None]]]:
+    """Loops of which one replica's run for all."""
+    scrubber = Scrubber(
+        cases.integrity,
+        period=timedelta(days=settings.scrub.days),
+        bytes_per_second=settings.scrub.bytes_per_second,
     )
-
-
-def _lease(pool: Pool, name: str) -> Lease:
-    return Lease(pool, name, f"{socket.gethostname()}:{os.getpid()}")
+    signer = Signer(SERVICE, settings.identity.key_file)
+    url = settings.peers["deployer"]
+    peer = Peer(session, service=SERVICE, peer="deployer", base_url=url, signer=signer)
+    collector = Collector(
+        cases.retentions,
+        cases.collection,
+        cases.holds,
+        revisions=Deployer(peer),
+        every=timedelta(minutes=settings.collect.every_minutes),
+    )
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    return {
+        name: partial(lead, loop, Lease(pool, name, holder))
+        for name, loop in {"scrubber": scrubber.run, "collector": collector.run}.items()
+    }
 
 
 def _subscriptions(

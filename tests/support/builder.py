@@ -35,8 +35,7 @@ from services.builder.environments import Folders, Uv
 from services.builder.service import Builds, Images, Making, Tx
 from services.builder.upstream import Registry
 from services.registry.http import routes
-from services.registry.service import Integrity, Uploads
-from services.registry.service import Registry as Shelves
+from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
 from tests.support.serving import always_ready, served
@@ -201,9 +200,12 @@ def _registry(
         return await verified(request)
 
     store = FileBlobs(blobs)
-    uploads = Uploads(database, store, silence=timedelta(seconds=60))
+    day = timedelta(days=1)
+    cases = use_cases(
+        database, store, silence=day, undo=day, patience=Patience(day, deleting=day, unknown=day)
+    )
     return build_app(
-        routes(Shelves(database), uploads, store, integrity=Integrity(database, store)),
+        routes(cases, store),
         service="registry",
         authenticate=authenticate,
         ready=always_ready,

@@ -70,6 +70,8 @@ class Bentos:
     """The registry: ``latest`` is what was put last."""
 
     known: dict[str, ResolvedBento] = field(default_factory=dict)
+    held: dict[UUID, UUID] = field(default_factory=dict)
+    away: bool = False
 
     def put(self, tag: str, described: dict[str, Any] | None = None, *, digest: str = "") -> None:
         bento = resolved(tag, described, digest=digest)
@@ -81,6 +83,19 @@ class Bentos:
             return self.known[str(tag)]
         except KeyError:
             raise BentoNotFoundError(str(tag), "it was never pushed") from None
+
+    async def hold(
+        self, revision_id: UUID, bento_id: UUID, *, deployment: str, org: OrgRef
+    ) -> None:
+        assert org.org_id == ORG
+        assert deployment
+        if self.away:
+            raise DatabaseUnavailableError(ConnectionRefusedError())
+        self.held[revision_id] = bento_id
+
+    async def release(self, revision_id: UUID, org: OrgRef) -> None:
+        assert org.org_id == ORG
+        self.held.pop(revision_id, None)
 
 
 @dataclass

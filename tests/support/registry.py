@@ -22,8 +22,9 @@ from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.service import Uploads
-from services.registry.wiring import UseCases, api, bind, use_cases
+from services.registry.http import routes
+from services.registry.service import Patience, Uploads, UseCases, use_cases
+from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
 PERSON: Final = Person(
@@ -31,6 +32,8 @@ PERSON: Final = Person(
 )
 BENTOS: Final = "/api/v1/bento_repositories/iris/bentos"
 SILENCE: Final = timedelta(seconds=60)
+_DAY: Final = timedelta(days=1)
+PATIENCE: Final = Patience(unneeded=_DAY, deleting=_DAY, unknown=_DAY)
 _USAGE: Final = """
     SELECT u.reserved_bytes, u.committed_bytes, v.reserved, v.stored
     FROM (SELECT coalesce(sum(reserved_bytes), 0)::bigint AS reserved,
@@ -74,9 +77,9 @@ async def served(
 
     database = Database(pool, bind)
     store = store or FileBlobs(folder)
-    cases = use_cases(database, store, silence=silence)
+    cases = use_cases(database, store, silence=silence, undo=timedelta(days=7), patience=PATIENCE)
     app = build_app(
-        api(cases, store),
+        routes(cases, store),
         service="registry",
         authenticate=authenticate,
         ready=ready,

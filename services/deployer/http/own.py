@@ -23,6 +23,7 @@ from services.deployer.errors import (
 from services.deployer.service import Reading, Shown
 from services.deployer.targets import Target
 
+_REGISTRY: Final = frozenset({"registry"})
 _LINES: Final = 100
 _MOST_LINES: Final = 10_000
 _YES: Final = frozenset({"1", "true", "yes"})
@@ -42,7 +43,21 @@ class OwnApi:
             Route("GET", one, self.get, action="deployment.read"),
             Route("GET", f"{one}/logs", self.logs, action="deployment.read", stream=True),
             Route("GET", "/internal/routes", self.table, action="route.read"),
+            Route(
+                "GET",
+                "/internal/revisions/{revision_id}",
+                self.revision,
+                action="revision.read",
+                issuers=_REGISTRY,
+            ),
         ]
+
+    async def revision(self, request: web.Request) -> web.Response:
+        """Whether somebody still needs what it holds: 404 once it is over."""
+        wanted = request.match_info["revision_id"]
+        if not await self._reading.is_live(wanted, principal(request).org_id):
+            raise DeploymentNotFoundError(f"revision {wanted[:80]}")
+        return json_response({"revision_id": wanted})
 
     async def query(self, request: web.Request) -> web.Response:
         page = await self._reading.page(principal(request).org_id, Selection())

@@ -1,7 +1,7 @@
 """Use cases: what people ask for, what the bus reports, what the controller finds out."""
 
 from services.deployer.service.deployments import BentoSource, Deployments
-from services.deployer.service.holds import Holds, Keeper
+from services.deployer.service.holds import Holds, Keeper, Shelf
 from services.deployer.service.order import Order
 from services.deployer.service.reading import Page, Reading, Shown
 from services.deployer.service.rollouts import Rollouts, Situation
@@ -17,6 +17,7 @@ __all__ = [
     "Page",
     "Reading",
     "Rollouts",
+    "Shelf",
     "Shown",
     "Situation",
     "Tx",

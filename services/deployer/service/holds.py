@@ -1,4 +1,4 @@
-"""Images that must stay: said to whoever owns them before they run, again and again, and unsaid."""
+"""What must stay: said to whoever owns it before it runs, again and again, and unsaid."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,14 +29,32 @@ class Keeper(Protocol):
     async def release(self, revision_id: UUID, org: OrgRef) -> None: ...
 
 
+class Shelf(Protocol):
+    """Whoever owns bentos and models, as far as it is needed here."""
+
+    async def hold(
+        self, revision_id: UUID, bento_id: UUID, *, deployment: str, org: OrgRef
+    ) -> None:
+        """The bento and the models that it names stay, from now on or again."""
+
+    async def release(self, revision_id: UUID, org: OrgRef) -> None: ...
+
+
 class Holds:
     def __init__(
-        self, rollouts: Rollouts, keeper: Keeper, *, clock: Callable[[], datetime]
+        self,
+        rollouts: Rollouts,
+        keeper: Keeper,
+        shelf: Shelf,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._rollouts = rollouts
         self._keeper = keeper
+        self._shelf = shelf
         self._clock = clock
         self._said: dict[UUID, datetime] = {}
+        self._shelved: dict[UUID, datetime] = {}
 
     async def take(self, revision: Revision, deployment: Deployment) -> bool:
         """False when the image is gone, and another was asked for."""
@@ -58,7 +76,9 @@ class Holds:
         """
         lost = False
         for revision in situation.revisions:
-            if not revision.held or not self._is_due(revision):
+            if _is_due(self._shelved.get(revision.id), self._clock()):
+                await self._shelve(revision, situation.deployment)
+            if not revision.held or not _is_due(self._said.get(revision.id), self._clock()):
                 continue
             try:
                 async with asyncio.timeout(_PATIENCE.total_seconds()):
@@ -76,10 +96,39 @@ class Holds:
                 await self._keeper.release(revision.id, _org(deployment))
         await self._rollouts.released(revision, retire=retire)
         self._said.pop(revision.id, None)
+        if retire:
+            await self._unshelve(revision, deployment)
 
-    def _is_due(self, revision: Revision) -> bool:
-        said = self._said.get(revision.id)
-        return said is None or self._clock() - said >= _EVERY
+    async def _shelve(self, revision: Revision, deployment: Deployment) -> None:
+        """From the first look on, so that nothing goes that a build is going to need."""
+        bento = await self._rollouts.bento(revision)
+        try:
+            with because(revision.cause, "bento.hold"):
+                async with asyncio.timeout(_PATIENCE.total_seconds()):
+                    await self._shelf.hold(
+                        revision.id,
+                        bento.bento_id,
+                        deployment=deployment.address.wire,
+                        org=_org(deployment),
+                    )
+        except (ServiceError, TimeoutError) as error:
+            log.warning("hold.deferred", revision_id=str(revision.id), reason=repr(error))
+        else:
+            self._shelved[revision.id] = self._clock()
+
+    async def _unshelve(self, revision: Revision, deployment: Deployment) -> None:
+        """A registry that does not answer asks by itself, a day later."""
+        self._shelved.pop(revision.id, None)
+        try:
+            with because(revision.cause, "bento.release"):
+                async with asyncio.timeout(_PATIENCE.total_seconds()):
+                    await self._shelf.release(revision.id, _org(deployment))
+        except (ServiceError, TimeoutError) as error:
+            log.warning("release.deferred", revision_id=str(revision.id), reason=repr(error))
+
+
+def _is_due(said: datetime | None, now: datetime) -> bool:
+    return said is None or now - said >= _EVERY
 
 
 def _org(deployment: Deployment) -> OrgRef:

@@ -56,6 +56,15 @@ class Reading:
             found = await tx.deployments.get(deployment_id)
             return (await _shown(tx, [found]))[0] if found is not None else None
 
+    async def is_live(self, revision_id: str, org_id: UUID) -> bool:
+        """False for whatever is no revision of the organisation, or was retired."""
+        try:
+            wanted = UUID(revision_id)
+        except ValueError:
+            return False
+        async with self._database.read() as tx:
+            return await tx.revisions.is_live(wanted, org_id)
+
     async def page(self, org_id: UUID, selection: Selection) -> Page:
         """Newest first."""
         async with self._database.read() as tx:

@@ -9,6 +9,7 @@ from libs.chassis.postgres import Database
 from libs.contracts.builder import ImageBuilt, ImageFailed
 from libs.contracts.event import Envelope
 from libs.contracts.gateway import RouteApplied
+from libs.contracts.registry import ResolvedBento
 from services.deployer.domain.config import Config, from_wire
 from services.deployer.domain.deployment import Deployment, Goal, Replica, Revision, Stage
 from services.deployer.service import facts
@@ -116,6 +117,10 @@ class Rollouts:
     async def config(self, revision: Revision) -> Config:
         async with self._database.read() as tx:
             return from_wire(await tx.revisions.config(revision.id))
+
+    async def bento(self, revision: Revision) -> ResolvedBento:
+        async with self._database.read() as tx:
+            return await tx.revisions.bento(revision.id)
 
     async def ports(self) -> set[int]:
         """Those that belong to a replica."""

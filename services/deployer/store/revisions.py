@@ -36,6 +36,10 @@ _LIVE = f"""{_SELECT}
 _SNAPSHOTS = """
     SELECT id, config, bento -> 'view' AS view, creator, created_at FROM revision WHERE id = ANY($1)
 """
+_IS_LIVE = """
+    SELECT EXISTS (SELECT FROM revision JOIN deployment ON deployment.id = deployment_id
+                   WHERE revision.id = $1 AND org_id = $2 AND stage <> 'retired')
+"""
 _CONFIG = "SELECT config FROM revision WHERE id = $1"
 _BENTO = "SELECT bento FROM revision WHERE id = $1"
 _BUILT = """
@@ -120,6 +124,9 @@ class RevisionStore:
     async def config(self, revision_id: UUID) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(await self._connection.fetchval(_CONFIG, revision_id))
         return config
+
+    async def is_live(self, revision_id: UUID, org_id: UUID) -> bool:
+        return bool(await self._connection.fetchval(_IS_LIVE, revision_id, org_id))
 
     async def bento(self, revision_id: UUID) -> ResolvedBento:
         raw = await self._connection.fetchval(_BENTO, revision_id)

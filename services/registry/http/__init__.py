@@ -5,35 +5,31 @@ from libs.chassis.http import Route
 from services.registry.domain import Kind
 from services.registry.http.aliases import AliasApi
 from services.registry.http.bytes import BytesApi
+from services.registry.http.deletion import CollectionApi, DeletionApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
-from services.registry.service import Aliases, Integrity, Lineage, Registry, Search, Uploads
+from services.registry.service import UseCases
 
 
-def search_routes(search: Search) -> list[Route]:
-    return [route for kind in Kind for route in SearchApi(search, kind).routes()]
-
-
-def alias_routes(registry: Registry, aliases: Aliases) -> list[Route]:
-    return [route for kind in Kind for route in AliasApi(registry, aliases, kind).routes()]
-
-
-def lineage_routes(registry: Registry, lineage: Lineage) -> list[Route]:
-    return LineageApi(registry, lineage).routes()
-
-
-def routes(
-    registry: Registry, uploads: Uploads, blobs: BlobStore, *, integrity: Integrity
-) -> list[Route]:
+def routes(cases: UseCases, store: BlobStore) -> list[Route]:
     """Everything the registry answers."""
     return [
-        *(route for kind in Kind for route in VersionsApi(registry, kind).routes()),
-        *(
-            route
-            for kind in Kind
-            for route in BytesApi(registry, uploads, blobs, integrity=integrity, kind=kind).routes()
-        ),
-        *InternalApi(registry, integrity).routes(),
+        *(route for kind in Kind for route in _of_kind(cases, store, kind)),
+        *LineageApi(cases.registry, cases.lineage).routes(),
+        *CollectionApi(cases.deletion, cases.collection).routes(),
+        *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
+    ]
+
+
+def _of_kind(cases: UseCases, store: BlobStore, kind: Kind) -> list[Route]:
+    registry = cases.registry
+    sending = BytesApi(registry, cases.uploads, store, integrity=cases.integrity, kind=kind)
+    return [
+        *VersionsApi(registry, kind).routes(),
+        *sending.routes(),
+        *SearchApi(cases.search, kind).routes(),
+        *AliasApi(registry, cases.aliases, kind).routes(),
+        *DeletionApi(registry, cases.deletion, cases.retentions, kind=kind).routes(),
     ]

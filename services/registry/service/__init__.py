@@ -1,8 +1,13 @@
-"""Use cases: versions and what is asked about them, and the uploads that fill them."""
+"""Use cases: versions and what is asked about them, the uploads that fill them, and their end."""
 
 from services.registry.service.aliases import Aliases
+from services.registry.service.cases import UseCases, use_cases
+from services.registry.service.collection import Collection, Patience, Taken
+from services.registry.service.deletion import Deletion
+from services.registry.service.holds import Holds, Revisions
 from services.registry.service.integrity import Checked, Integrity
 from services.registry.service.lineage import Lineage
+from services.registry.service.retention import Retentions
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
@@ -12,13 +17,22 @@ __all__ = [
     "INTERRUPTED",
     "Aliases",
     "Checked",
+    "Collection",
+    "Deletion",
     "Flow",
     "Found",
+    "Holds",
     "Integrity",
     "Lineage",
     "Listing",
+    "Patience",
     "Registry",
+    "Retentions",
+    "Revisions",
     "Search",
+    "Taken",
     "Tx",
     "Uploads",
+    "UseCases",
+    "use_cases",
 ]

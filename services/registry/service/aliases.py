@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis.postgres import Database
 from libs.contracts.registry import AliasMoved, AliasRemoved
 from services.registry.domain import Alias, Move, Repository, Version
-from services.registry.errors import AliasElsewhereError, AliasNotFoundError
+from services.registry.errors import AliasElsewhereError, AliasNotFoundError, VersionNotFoundError
 from services.registry.service.tx import Tx
 
 MayProtect = Callable[[], None]
@@ -43,20 +43,15 @@ class Aliases:
             if now is not None and now.version == to.version:
                 return now
             _require(name, now, expected, may_protect=may_protect)
+            if not await tx.trash.is_live(to.id):
+                raise VersionNotFoundError(f"'{repository.name}:{to.version}' was deleted")
             at = self._clock()
             alias_id, seq = await tx.aliases.put(
                 uuid7(), repository.id, name=name, version_id=to.id, now=at
             )
             before = now.version if now else None
             await tx.aliases.note(repository.id, Move(uuid7(), name, before, to.version, actor, at))
-            event = AliasMoved(
-                alias_id=alias_id,
-                kind=repository.kind,
-                repository=repository.name,
-                alias=name,
-                before=before,
-                after=to.version,
-            )
+            event = _moved(repository, alias_id, name, before=before, after=to.version)
             await tx.outbox.append(event, entity_seq=seq, org_id=repository.org_id)
             return Alias(
                 alias_id,
@@ -113,6 +108,19 @@ class Aliases:
     ) -> Sequence[Move]:
         async with self._database.read() as tx:
             return await tx.aliases.history(repository.id, name, before=before, count=count)
+
+
+def _moved(
+    repository: Repository, alias_id: UUID, name: str, *, before: str | None, after: str
+) -> AliasMoved:
+    return AliasMoved(
+        alias_id=alias_id,
+        kind=repository.kind,
+        repository=repository.name,
+        alias=name,
+        before=before,
+        after=after,
+    )
 
 
 async def _there(tx: Tx, repository: Repository, name: str) -> Alias:

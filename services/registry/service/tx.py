@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
-from services.registry.store import AliasStore, BlobRows, FactStore, RegistryStore
+from services.registry.store import (
+    AliasStore,
+    BlobRows,
+    FactStore,
+    HoldRows,
+    RegistryStore,
+    RetentionRows,
+    TrashRows,
+    UnneededRows,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +22,9 @@ class Tx:
     facts: FactStore
     aliases: AliasStore
     blobs: BlobRows
+    trash: TrashRows
+    holds: HoldRows
+    unneeded: UnneededRows
+    retention: RetentionRows
     outbox: Outbox
     inbox: Inbox

@@ -57,7 +57,7 @@ class Uploads:
         """Bytes still flow, and there may be ``reserved`` of them."""
         async with self._database.transaction() as tx:
             held = await self._own(tx, upload)
-            await self._charge(tx, held, reserved=reserved)
+            await charge(tx, held, reserved=reserved)
             await tx.store.renew(held.id, reserved=reserved, now=self._clock())
 
     async def fail(self, upload: Version, reason: str) -> None:
@@ -88,7 +88,9 @@ class Uploads:
             place = await tx.blobs.keep(blob, now=now)
             seq = await tx.store.finish(held.id, blob.digest, now=now, traceparent=traceparent)
             await tx.outbox.append(_pushed(repository, held, blob), entity_seq=seq)
-            await self._charge(tx, held, reserved=0, committed=blob.size_bytes - replaced)
+            await charge(tx, held, reserved=0, committed=blob.size_bytes - replaced)
+            if held.digest not in {None, blob.digest}:
+                await tx.trash.release(held.digest or "", org_id=held.org_id, now=now)
             finished = await tx.store.lock(held.id)
         if place != blob.location:
             await self._store.remove(blob.location)
@@ -125,7 +127,7 @@ class Uploads:
                 held = await tx.store.lock(version.id)
                 if upload_id is None and held.upload_id is not None:
                     return held
-                await self._charge(tx, held, reserved=size)
+                await charge(tx, held, reserved=size)
                 await tx.store.state(
                     held.id,
                     Upload.UPLOADING,
@@ -147,19 +149,7 @@ class Uploads:
         return held
 
     async def _fail(self, tx: Tx, held: Version, reason: str) -> None:
-        await self._charge(tx, held, reserved=0)
-        said = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        await tx.store.state(held.id, Upload.FAILED, reason=said, now=self._clock())
-
-    async def _charge(self, tx: Tx, held: Version, *, reserved: int, committed: int = 0) -> None:
-        """The version's reservation becomes ``reserved``. What grows must fit in the limit."""
-        more = reserved - held.reserved_bytes
-        if not more and not committed:
-            return
-        used = await tx.store.charge(held.org_id, reserved=more, committed=committed)
-        maximum = await tx.store.limit(held.org_id, STORED_BYTES)
-        if more > 0 and maximum is not None and used > maximum:
-            raise QuotaExceededError(more, used=used - more, maximum=maximum)
+        await end_upload(tx, held, reason, now=self._clock())
 
 
 class Flow:
@@ -189,6 +179,24 @@ class Flow:
         await self._uploads.renew(self._upload, reserved)
         self._reserved = reserved
         self._renewed = self._clock.time()
+
+
+async def end_upload(tx: Tx, held: Version, reason: str, *, now: datetime) -> None:
+    """``held`` is locked. What flows still has lost."""
+    await charge(tx, held, reserved=0)
+    said = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    await tx.store.state(held.id, Upload.FAILED, reason=said, now=now)
+
+
+async def charge(tx: Tx, held: Version, *, reserved: int, committed: int = 0) -> None:
+    """The version's reservation becomes ``reserved``. What grows must fit in the limit."""
+    more = reserved - held.reserved_bytes
+    if not more and not committed:
+        return
+    used = await tx.store.charge(held.org_id, reserved=more, committed=committed)
+    maximum = await tx.store.limit(held.org_id, STORED_BYTES)
+    if more > 0 and maximum is not None and used > maximum:
+        raise QuotaExceededError(more, used=used - more, maximum=maximum)
 
 
 def _pushed(repository: Repository, version: Version, blob: Blob) -> BentoPushed | ModelPushed:

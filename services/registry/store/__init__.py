@@ -3,6 +3,10 @@
 from services.registry.store.aliases import AliasStore
 from services.registry.store.blobs import Affected, BlobRows
 from services.registry.store.facts import FIRST_VALUE, FactStore
+from services.registry.store.holds import HoldRows
+from services.registry.store.retention import RetentionRows
+from services.registry.store.trash import TrashRows
+from services.registry.store.unneeded import UnneededRows
 from services.registry.store.versions import RegistryStore
 
 __all__ = [
@@ -11,5 +15,9 @@ __all__ = [
     "AliasStore",
     "BlobRows",
     "FactStore",
+    "HoldRows",
     "RegistryStore",
+    "RetentionRows",
+    "TrashRows",
+    "UnneededRows",
 ]

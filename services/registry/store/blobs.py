@@ -15,12 +15,13 @@ _KEEP: Final = """
     ON CONFLICT (digest) DO UPDATE SET
         location = CASE WHEN b.state = 'damaged' THEN excluded.location ELSE b.location END,
         verified_at = CASE WHEN b.state = 'damaged' THEN $5 ELSE b.verified_at END,
-        state = 'stored', state_at = $5
+        state = 'stored', state_at = $5, released_at = NULL, released_org = NULL
     RETURNING place
 """
 _OF_ORG: Final = """
     SELECT digest, size_bytes, chunks, place, state FROM blob
-    WHERE digest = $2 AND EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
+    WHERE digest = $2 AND (EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
+                          OR EXISTS (SELECT FROM hold WHERE org_id = $1 AND digest = $2))
 """
 _SIZE: Final = "SELECT size_bytes FROM blob WHERE digest = $1"
 _OLDEST: Final = """

@@ -19,12 +19,12 @@ _FORGET_NEEDS = "DELETE FROM need WHERE version_id = $1"
 _MODELS = f"""
     {WITH_REPOSITORY}
     FROM need n JOIN repository r ON r.org_id = $1 AND r.kind = 'model' AND r.name = n.repository
-    JOIN version v ON v.repository_id = r.id AND v.version = n.version
+    JOIN version v ON v.repository_id = r.id AND v.version = n.version AND v.deleted_at IS NULL
     WHERE n.version_id = $2 ORDER BY v.created_at DESC, v.id DESC
 """
 _BENTOS = f"""
     {WITH_REPOSITORY}
-    FROM need n JOIN version v ON v.id = n.version_id AND v.org_id = $1
+    FROM need n JOIN version v ON v.id = n.version_id AND v.org_id = $1 AND v.deleted_at IS NULL
     JOIN repository r ON r.id = v.repository_id
     WHERE n.repository = $2 AND n.version = $3 ORDER BY v.created_at DESC, v.id DESC LIMIT 1000
 """
@@ -32,7 +32,7 @@ _SEARCH = f"""
     {WITH_REPOSITORY},
            coalesce(b.size_bytes, 0) AS size_bytes
     FROM version v JOIN repository r ON r.id = v.repository_id LEFT JOIN blob b USING (digest)
-    WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success'
+    WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success' AND v.deleted_at IS NULL
 """
 FIRST_VALUE: Final = 5
 """Number of the first parameter that a compiled query may use."""

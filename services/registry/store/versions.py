@@ -19,32 +19,32 @@ from services.registry.store.rows import (
 _ADD_REPOSITORY = """
     INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT ON CONSTRAINT repository_name_key DO NOTHING
+    ON CONFLICT ON CONSTRAINT repository_name_key DO UPDATE SET deleted_at = NULL
 """
 _REPOSITORY = """
     SELECT id, org_id, kind, name, description, created_at, creator FROM repository
-    WHERE org_id = $1 AND kind = $2 AND name = $3
+    WHERE org_id = $1 AND kind = $2 AND name = $3 AND deleted_at IS NULL
 """
 _REPOSITORIES = """
     SELECT id, org_id, kind, name, description, created_at, creator FROM repository
-    WHERE org_id = $1 AND kind = $2 ORDER BY created_at DESC
+    WHERE org_id = $1 AND kind = $2 AND deleted_at IS NULL ORDER BY created_at DESC
 """
 _ADD_VERSION = """
     INSERT INTO version (id, org_id, repository_id, version, description, manifest, labels,
                          build_at, created_at, updated_at, upload_status)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
-    ON CONFLICT ON CONSTRAINT version_key DO NOTHING RETURNING id
+    ON CONFLICT (repository_id, version) WHERE deleted_at IS NULL DO NOTHING RETURNING id
 """
 _BY_NAME = """
     SELECT v.* FROM version v
-    WHERE v.repository_id = $1
+    WHERE v.repository_id = $1 AND v.deleted_at IS NULL
       AND ($2 = 'latest' AND v.upload_status = 'success' OR v.version = $2)
     ORDER BY (v.version = $2) DESC, v.created_at DESC, v.id DESC LIMIT 1
 """
 _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
     FROM version v JOIN repository r ON r.id = v.repository_id
-    WHERE v.org_id = $1 AND r.kind = $2 AND ($3::uuid IS NULL OR r.id = $3)
+    WHERE v.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL AND ($3::uuid IS NULL OR r.id = $3)
       AND ($4::jsonb IS NULL OR v.labels @> $4)
       AND ($5::text[] IS NULL OR r.name || ':' || v.version LIKE ALL ($5))
 """

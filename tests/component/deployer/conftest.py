@@ -137,7 +137,13 @@ class House:
 
     def restart(self) -> None:
         """The controller as it begins: it remembers nothing."""
-        self.controller = Controller(self.rollouts, self.processes, self.keeper, drain=timedelta(0))
+        self.controller = Controller(
+            self.rollouts,
+            self.processes,
+            keeper=self.keeper,
+            shelf=self.bentos,
+            drain=timedelta(0),
+        )
 
     async def settle(self, *, turns: int = 20) -> None:
         """Look and act until there is nothing to do but to wait for somebody else."""
@@ -166,7 +172,7 @@ async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
     database = Database(pool, Tx.bind)
     woken: list[UUID] = []
     rollouts = Rollouts(database, woken=woken.append)
-    controller = Controller(rollouts, processes, keeper, drain=timedelta(0))
+    controller = Controller(rollouts, processes, keeper=keeper, shelf=bentos, drain=timedelta(0))
     deployments = Deployments(database, bentos, key=b"k" * 32, woken=woken.append)
     reading = Reading(database)
 

@@ -9,7 +9,8 @@ import pytest
 from yarl import URL
 
 from libs.chassis.postgres import Database, Pool
-from services.registry.http import search_routes
+from services.registry.domain import Kind
+from services.registry.http.search import SearchApi
 from services.registry.service import Search
 from services.registry.wiring import bind
 from tests.support.serving import CALLER, served, stall
@@ -51,7 +52,7 @@ async def base(pool: Pool) -> Any:
     search = Search(Database(pool, bind))
     assert await search.describe_missing() == 4
     assert await search.describe_missing() == 0
-    async with served(stall(search_routes(search))) as url:
+    async with served(stall(SearchApi(search, Kind.MODEL).routes())) as url:
         yield url
 
 

@@ -1,0 +1,55 @@
+"""All use cases, on one database and one store."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from libs.chassis.blobs import BlobStore
+from libs.chassis.postgres import Database
+from services.registry.service.aliases import Aliases
+from services.registry.service.collection import Collection, Patience
+from services.registry.service.deletion import Deletion
+from services.registry.service.holds import Holds
+from services.registry.service.integrity import Integrity
+from services.registry.service.lineage import Lineage
+from services.registry.service.retention import Retentions
+from services.registry.service.search import Search
+from services.registry.service.tx import Tx
+from services.registry.service.uploads import Uploads
+from services.registry.service.versions import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    registry: Registry
+    uploads: Uploads
+    integrity: Integrity
+    search: Search
+    lineage: Lineage
+    aliases: Aliases
+    deletion: Deletion
+    retentions: Retentions
+    collection: Collection
+    holds: Holds
+
+
+def use_cases(
+    database: Database[Tx],
+    store: BlobStore,
+    *,
+    silence: timedelta,
+    undo: timedelta,
+    patience: Patience,
+) -> UseCases:
+    deletion = Deletion(database, undo=undo)
+    return UseCases(
+        registry=Registry(database),
+        uploads=Uploads(database, store, silence=silence),
+        integrity=Integrity(database, store),
+        search=Search(database),
+        lineage=Lineage(database),
+        aliases=Aliases(database),
+        deletion=deletion,
+        retentions=Retentions(database, deletion),
+        collection=Collection(database, store, deletion=deletion, patience=patience),
+        holds=Holds(database),
+    )
