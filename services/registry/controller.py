@@ -7,7 +7,7 @@ import structlog
 
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.postgres import DatabaseUnavailableError
-from services.registry.service import Search, Uploads
+from services.registry.service import OciBlobs, Search, Uploads
 
 _OFTEN: Final = timedelta(hours=1)
 _log = structlog.get_logger()
@@ -20,6 +20,17 @@ async def fail_abandoned(uploads: Uploads) -> None:
             await uploads.fail_silent()
         except DatabaseUnavailableError as error:
             _log.warning("uploads.not_swept", detail=error.detail)
+
+
+async def forget_uploads(blobs: OciBlobs) -> None:
+    """Blobs of images that nobody goes on sending."""
+    while True:
+        try:
+            await blobs.forget_silent()
+        except DatabaseUnavailableError as error:
+            _log.warning("oci_uploads.not_swept", detail=error.detail)
+        if await sleep_or_stop(_OFTEN):
+            return
 
 
 async def describe_missing(search: Search) -> None:

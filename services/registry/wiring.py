@@ -19,13 +19,14 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Outbox, Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
+from libs.chassis.staging import Staging
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
-from services.registry.controller import describe_missing, fail_abandoned
-from services.registry.http import alias_routes, lineage_routes, routes, search_routes
-from services.registry.service import Aliases, Lineage, Registry, Search, Tx, Uploads
+from services.registry.controller import describe_missing, fail_abandoned, forget_uploads
+from services.registry.http import alias_routes, lineage_routes, oci_routes, routes, search_routes
+from services.registry.service import Aliases, Lineage, OciBlobs, Registry, Search, Tx, Uploads
 from services.registry.settings import Settings
-from services.registry.store import AliasStore, FactStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, OciStore, RegistryStore
 
 SERVICE = "registry"
 
@@ -53,6 +54,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         blobs.sweep()
         await uploads.fail_all()
         search = Search(database)
+        images = OciBlobs(database, blobs, Staging(settings.blobs.root))
         yield Parts(
             app=build_app(
                 [
@@ -60,6 +62,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     *search_routes(search),
                     *lineage_routes(registry, Lineage(database)),
                     *alias_routes(registry, Aliases(database)),
+                    *oci_routes(images, blobs, silence=silence),
                 ],
                 service=SERVICE,
                 authenticate=service_authenticator(
@@ -76,6 +79,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "bus-watch": bus.watch,
                 "descriptions": partial(describe_missing, search),
                 "abandoned-uploads": partial(fail_abandoned, uploads),
+                "abandoned-images": partial(forget_uploads, images),
             },
         )
 
@@ -85,6 +89,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         store=RegistryStore(connection),
         facts=FactStore(connection),
         aliases=AliasStore(connection),
+        oci=OciStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )

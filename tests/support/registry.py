@@ -20,10 +20,11 @@ from libs.chassis.http import Readiness, build_app
 from libs.chassis.lifecycle import listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
+from libs.chassis.staging import Staging
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import alias_routes, lineage_routes, routes
-from services.registry.service import Aliases, Lineage, Registry, Uploads
+from services.registry.http import alias_routes, lineage_routes, oci_routes, routes
+from services.registry.service import Aliases, Lineage, OciBlobs, Registry, Uploads
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
@@ -76,6 +77,11 @@ async def served(
             *routes(Registry(database), uploads, FileBlobs(folder)),
             *lineage_routes(Registry(database), Lineage(database)),
             *alias_routes(Registry(database), Aliases(database)),
+            *oci_routes(
+                OciBlobs(database, FileBlobs(folder), Staging(folder)),
+                FileBlobs(folder),
+                silence=silence,
+            ),
         ],
         service="registry",
         authenticate=authenticate,

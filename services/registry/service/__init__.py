@@ -2,6 +2,7 @@
 
 from services.registry.service.aliases import Aliases
 from services.registry.service.lineage import Lineage
+from services.registry.service.oci import OciBlobs, Piece
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
@@ -14,6 +15,8 @@ __all__ = [
     "Found",
     "Lineage",
     "Listing",
+    "OciBlobs",
+    "Piece",
     "Registry",
     "Search",
     "Tx",

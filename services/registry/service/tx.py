@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
-from services.registry.store import AliasStore, FactStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, OciStore, RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,5 +12,6 @@ class Tx:
     store: RegistryStore
     facts: FactStore
     aliases: AliasStore
+    oci: OciStore
     outbox: Outbox
     inbox: Inbox

@@ -2,6 +2,7 @@
 
 from services.registry.store.aliases import AliasStore
 from services.registry.store.facts import FIRST_VALUE, FactStore
+from services.registry.store.oci import OciStore
 from services.registry.store.versions import RegistryStore
 
-__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "RegistryStore"]
+__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "OciStore", "RegistryStore"]

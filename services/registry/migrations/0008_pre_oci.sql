@@ -1,0 +1,51 @@
+-- Expand: images: uploads in pieces, blobs and manifests by repository, tags.
+-- Contract: nothing to drop. Rollback: the tables are new.
+-- A repository is its name: it exists while it has a blob or a manifest.
+CREATE TABLE oci_upload (
+    id           uuid        PRIMARY KEY,
+    org_id       uuid        NOT NULL,
+    repository   text        NOT NULL,
+    offset_bytes bigint      NOT NULL DEFAULT 0 CHECK (offset_bytes >= 0),
+    alive_at     timestamptz NOT NULL
+);
+
+CREATE INDEX oci_upload_alive_idx ON oci_upload (alive_at);
+
+-- What counts is the link: bytes without one of the organisation's are not there for it.
+CREATE TABLE oci_blob (
+    org_id     uuid NOT NULL,
+    repository text NOT NULL,
+    digest     text NOT NULL REFERENCES blob (digest),
+    CONSTRAINT oci_blob_pkey PRIMARY KEY (org_id, repository, digest)
+);
+
+CREATE INDEX oci_blob_digest_idx ON oci_blob (digest);
+
+-- content as it was sent: its digest is what it is known by. descriptor is what referrers list.
+CREATE TABLE oci_manifest (
+    org_id        uuid        NOT NULL,
+    repository    text        NOT NULL,
+    digest        text        NOT NULL,
+    media_type    text        NOT NULL,
+    artifact_type text,
+    subject       text,
+    descriptor    text        NOT NULL,
+    content       bytea       NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT oci_manifest_pkey PRIMARY KEY (org_id, repository, digest)
+);
+
+CREATE INDEX oci_manifest_subject_idx ON oci_manifest (org_id, repository, subject, digest)
+    WHERE subject IS NOT NULL;
+
+CREATE TABLE oci_tag (
+    org_id     uuid             NOT NULL,
+    repository text             NOT NULL,
+    name       text COLLATE "C" NOT NULL,
+    digest     text             NOT NULL,
+    CONSTRAINT oci_tag_pkey PRIMARY KEY (org_id, repository, name),
+    CONSTRAINT oci_tag_manifest_fkey FOREIGN KEY (org_id, repository, digest)
+        REFERENCES oci_manifest (org_id, repository, digest) ON DELETE CASCADE
+);
+
+CREATE INDEX oci_tag_digest_idx ON oci_tag (org_id, repository, digest);
