@@ -1,8 +1,11 @@
 """How a registry of images refuses: the form that the OCI distribution specification demands."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import BaseModel, JsonValue
+
+_CRASH: Final = 500
 
 
 class OciCode(StrEnum):
@@ -22,6 +25,26 @@ class OciCode(StrEnum):
     DENIED = "DENIED"
     UNSUPPORTED = "UNSUPPORTED"
     TOOMANYREQUESTS = "TOOMANYREQUESTS"
+    UNKNOWN = "UNKNOWN"
+    """Not the specification's: what registries say where something went wrong inside."""
+
+
+_BY_STATUS: Final[dict[int, OciCode]] = {
+    401: OciCode.UNAUTHORIZED,
+    403: OciCode.DENIED,
+    404: OciCode.NAME_UNKNOWN,
+    405: OciCode.UNSUPPORTED,
+    409: OciCode.BLOB_UPLOAD_INVALID,
+    413: OciCode.SIZE_INVALID,
+    429: OciCode.TOOMANYREQUESTS,
+    503: OciCode.TOOMANYREQUESTS,
+    507: OciCode.DENIED,
+}
+
+
+def code_of(status: int) -> OciCode:
+    """For refusals that are not the specification's own."""
+    return _BY_STATUS.get(status, OciCode.UNSUPPORTED if status < _CRASH else OciCode.UNKNOWN)
 
 
 class OciRefusal(BaseModel):

@@ -120,3 +120,17 @@ class OciRangeError(OciRefusedError):
     def __init__(self, detail: str, *, received: int) -> None:
         super().__init__(OciCode.BLOB_UPLOAD_INVALID, detail)
         self.received = received
+
+
+class TagImmutableError(ServiceError):
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "tag-immutable"
+    title: ClassVar[str] = "A rule of the repository keeps the tag where it is"
+
+    def __init__(self, repository: str, tag: str, *, rule: str) -> None:
+        super().__init__(
+            f"{repository}:{tag} stays where it is: the rule {rule!r} of the repository says so",
+            repository=repository,
+            tag=tag,
+            rule=rule,
+        )

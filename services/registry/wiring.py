@@ -23,10 +23,26 @@ from libs.chassis.staging import Staging
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
 from services.registry.controller import describe_missing, fail_abandoned, forget_uploads
-from services.registry.http import alias_routes, lineage_routes, oci_routes, routes, search_routes
-from services.registry.service import Aliases, Lineage, OciBlobs, Registry, Search, Tx, Uploads
+from services.registry.http import (
+    REFUSALS,
+    alias_routes,
+    lineage_routes,
+    oci_routes,
+    routes,
+    search_routes,
+)
+from services.registry.service import (
+    Aliases,
+    Lineage,
+    OciBlobs,
+    OciManifests,
+    Registry,
+    Search,
+    Tx,
+    Uploads,
+)
 from services.registry.settings import Settings
-from services.registry.store import AliasStore, FactStore, OciStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, ManifestStore, OciStore, RegistryStore
 
 SERVICE = "registry"
 
@@ -62,9 +78,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     *search_routes(search),
                     *lineage_routes(registry, Lineage(database)),
                     *alias_routes(registry, Aliases(database)),
-                    *oci_routes(images, blobs, silence=silence),
+                    *oci_routes(images, OciManifests(database), blobs, silence=silence),
                 ],
                 service=SERVICE,
+                forms=REFUSALS,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)
                 ),
@@ -90,6 +107,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         facts=FactStore(connection),
         aliases=AliasStore(connection),
         oci=OciStore(connection),
+        manifests=ManifestStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )

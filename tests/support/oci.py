@@ -2,12 +2,17 @@
 
 import hashlib
 import io
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 
 EMPTY: Final = b"{}"
+IMAGE: Final = "application/vnd.oci.image.manifest.v1+json"
+INDEX: Final = "application/vnd.oci.image.index.v1+json"
+CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 OTHER_ORG: Final = {"X-Test-Org": "2"}
 
 
@@ -62,3 +67,54 @@ async def push(
     done = await call(session, "POST", path, content, **headers)
     assert done.status == 201, done.body
     return digest
+
+
+def described(content: bytes, media_type: str = LAYER) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+
+
+def image(*layers: bytes, config: bytes = EMPTY, **more: Any) -> bytes:
+    """A manifest; ``more`` are fields that it has besides."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE,
+        "config": described(config, CONFIG),
+        "layers": [described(each) for each in layers],
+        **more,
+    }
+    return json.dumps(document).encode()
+
+
+def index(*manifests: bytes, **more: Any) -> bytes:
+    listed = [described(each, IMAGE) for each in manifests]
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": listed, **more}
+    return json.dumps(document).encode()
+
+
+async def put(
+    session: aiohttp.ClientSession,
+    reference: str,
+    manifest: bytes,
+    *,
+    name: str = "team/iris",
+    media_type: str = IMAGE,
+    **headers: str,
+) -> Answer:
+    path = f"/v2/{name}/manifests/{reference}"
+    return await call(session, "PUT", path, manifest, Content_Type=media_type, **headers)
+
+
+async def push_image(
+    session: aiohttp.ClientSession,
+    reference: str = "v1",
+    *layers: bytes,
+    name: str = "team/iris",
+    **headers: str,
+) -> bytes:
+    """Blobs and then the manifest, which is returned."""
+    for each in (EMPTY, *layers):
+        await push(session, each, name, **headers)
+    manifest = image(*layers)
+    done = await put(session, reference, manifest, name=name, **headers)
+    assert done.status == 201, done.body
+    return manifest

@@ -23,8 +23,8 @@ from libs.chassis.postgres import Database, Pool
 from libs.chassis.staging import Staging
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import alias_routes, lineage_routes, oci_routes, routes
-from services.registry.service import Aliases, Lineage, OciBlobs, Registry, Uploads
+from services.registry.http import REFUSALS, alias_routes, lineage_routes, oci_routes, routes
+from services.registry.service import Aliases, Lineage, OciBlobs, OciManifests, Registry, Uploads
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
@@ -79,11 +79,13 @@ async def served(
             *alias_routes(Registry(database), Aliases(database)),
             *oci_routes(
                 OciBlobs(database, FileBlobs(folder), Staging(folder)),
+                OciManifests(database),
                 FileBlobs(folder),
                 silence=silence,
             ),
         ],
         service="registry",
+        forms=REFUSALS,
         authenticate=authenticate,
         ready=ready,
     )

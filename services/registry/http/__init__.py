@@ -7,12 +7,12 @@ from services.registry.http.aliases import AliasApi
 from services.registry.http.bytes import BytesApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
-from services.registry.http.oci import oci_routes
+from services.registry.http.oci import REFUSALS, oci_routes
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
 from services.registry.service import Aliases, Lineage, Registry, Search, Uploads
 
-__all__ = ["alias_routes", "lineage_routes", "oci_routes", "routes", "search_routes"]
+__all__ = ["REFUSALS", "alias_routes", "lineage_routes", "oci_routes", "routes", "search_routes"]
 
 
 def search_routes(search: Search) -> list[Route]:

@@ -1,4 +1,5 @@
--- Expand: images: uploads in pieces, blobs and manifests by repository, tags.
+-- Expand: images: uploads in pieces, blobs and manifests by repository, tags and
+-- what keeps them from moving.
 -- Contract: nothing to drop. Rollback: the tables are new.
 -- A repository is its name: it exists while it has a blob or a manifest.
 CREATE TABLE oci_upload (
@@ -49,3 +50,11 @@ CREATE TABLE oci_tag (
 );
 
 CREATE INDEX oci_tag_digest_idx ON oci_tag (org_id, repository, digest);
+
+-- Tags that match one of the patterns stay where they are.
+CREATE TABLE oci_rule (
+    org_id     uuid   NOT NULL,
+    repository text   NOT NULL,
+    patterns   text[] NOT NULL,
+    CONSTRAINT oci_rule_pkey PRIMARY KEY (org_id, repository)
+);

@@ -2,6 +2,7 @@
 
 from services.registry.service.aliases import Aliases
 from services.registry.service.lineage import Lineage
+from services.registry.service.manifests import OciManifests
 from services.registry.service.oci import OciBlobs, Piece
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
@@ -16,6 +17,7 @@ __all__ = [
     "Lineage",
     "Listing",
     "OciBlobs",
+    "OciManifests",
     "Piece",
     "Registry",
     "Search",

@@ -59,10 +59,10 @@ class OciBlobs:
             raise OciUnknownError(OciCode.BLOB_UNKNOWN, f"{place.repository} has no {digest}")
         return blob
 
-    async def mount(self, place: Place, digest: str, *, source: str) -> bool:
-        """Have a blob of another repository of the same organisation here as well."""
+    async def mount(self, place: Place, digest: str, *, source: str | None) -> bool:
+        """Have a blob of another repository (None: any) of the organisation here as well."""
         async with self._database.transaction() as tx:
-            blob = await tx.oci.blob(Place(place.org_id, source), digest)
+            blob = await tx.oci.mountable(place.org_id, digest, source=source)
             if blob is not None:
                 await _link(tx, place, blob)
             return blob is not None
@@ -102,12 +102,12 @@ class OciBlobs:
             blob = await self._blobs.adopt(staged.path, digest)
             async with self._database.transaction() as tx:
                 await tx.oci.end(upload_id)
+                if blob is not None:
+                    await tx.oci.add_blob(blob)
+                    await _link(tx, place, blob)
             self._staging.remove(str(upload_id))
         if blob is None:
             raise OciRefusedError(OciCode.DIGEST_INVALID, f"the bytes are not those of {digest}")
-        async with self._database.transaction() as tx:
-            await tx.oci.add_blob(blob)
-            await _link(tx, place, blob)
         return blob
 
     async def cancel(self, place: Place, upload_id: UUID) -> None:
@@ -151,7 +151,7 @@ class OciBlobs:
             )
         self._blobs.require(piece.size or 0)
         async with self._database.transaction() as tx:
-            await _require_room(tx, place, upload.offset_bytes + (piece.size or 0))
+            await require_room(tx, place, upload.offset_bytes + (piece.size or 0))
         written = await staged.append(piece.chunks)
         if piece.size not in {None, written}:
             raise OciRefusedError(
@@ -159,7 +159,7 @@ class OciBlobs:
             )
         received = OciUpload(upload.id, upload.offset_bytes + written)
         async with self._database.transaction() as tx:
-            await _require_room(tx, place, received.offset_bytes)
+            await require_room(tx, place, received.offset_bytes)
             await tx.oci.record(upload.id, received.offset_bytes, self._clock())
         return received
 
@@ -167,12 +167,12 @@ class OciBlobs:
 async def _link(tx: Tx, place: Place, blob: Blob) -> None:
     """An organisation pays once for a blob, in however many repositories it is."""
     if not await tx.oci.has(place.org_id, blob.digest):
-        await _require_room(tx, place, blob.size_bytes)
+        await require_room(tx, place, blob.size_bytes)
         await tx.store.charge(place.org_id, reserved=0, committed=blob.size_bytes)
     await tx.oci.link(place, blob.digest)
 
 
-async def _require_room(tx: Tx, place: Place, size: int) -> None:
+async def require_room(tx: Tx, place: Place, size: int) -> None:
     """Others of the organisation wait until the commit, as for a charge."""
     used = await tx.store.charge(place.org_id, reserved=0, committed=0)
     maximum = await tx.store.limit(place.org_id, STORED_BYTES)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
-from services.registry.store import AliasStore, FactStore, OciStore, RegistryStore
+from services.registry.store import AliasStore, FactStore, ManifestStore, OciStore, RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,5 +13,6 @@ class Tx:
     facts: FactStore
     aliases: AliasStore
     oci: OciStore
+    manifests: ManifestStore
     outbox: Outbox
     inbox: Inbox

@@ -2,7 +2,8 @@
 
 from services.registry.store.aliases import AliasStore
 from services.registry.store.facts import FIRST_VALUE, FactStore
+from services.registry.store.manifests import ManifestStore
 from services.registry.store.oci import OciStore
 from services.registry.store.versions import RegistryStore
 
-__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "OciStore", "RegistryStore"]
+__all__ = ["FIRST_VALUE", "AliasStore", "FactStore", "ManifestStore", "OciStore", "RegistryStore"]

@@ -20,6 +20,11 @@ _BLOB: Final = """
     SELECT digest, size_bytes, chunks FROM oci_blob JOIN blob USING (digest)
     WHERE org_id = $1 AND repository = $2 AND digest = $3
 """
+_MOUNTABLE: Final = """
+    SELECT digest, size_bytes, chunks FROM oci_blob JOIN blob USING (digest)
+    WHERE org_id = $1 AND digest = $2 AND ($3::text IS NULL OR repository = $3)
+    LIMIT 1
+"""
 _ADD_BLOB: Final = """
     INSERT INTO blob (digest, size_bytes, chunks) VALUES ($1, $2, $3)
     ON CONFLICT (digest) DO NOTHING
@@ -58,6 +63,11 @@ class OciStore:
 
     async def blob(self, place: Place, digest: str) -> Blob | None:
         row = await self._connection.fetchrow(_BLOB, place.org_id, place.repository, digest)
+        return Blob(**row) if row else None
+
+    async def mountable(self, org_id: UUID, digest: str, *, source: str | None) -> Blob | None:
+        """From the repository ``source``, or from any of the organisation's."""
+        row = await self._connection.fetchrow(_MOUNTABLE, org_id, digest, source)
         return Blob(**row) if row else None
 
     async def add_blob(self, blob: Blob) -> None:

@@ -6,17 +6,25 @@ from aiohttp import web
 
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.http import Route
-from services.registry.http.oci.answers import answered
+from services.registry.http.oci.answers import REFUSALS
 from services.registry.http.oci.blobs import BlobsApi
+from services.registry.http.oci.listings import ListingsApi
+from services.registry.http.oci.manifests import ManifestsApi
 from services.registry.http.oci.uploads import UploadsApi
-from services.registry.service import OciBlobs
+from services.registry.service import OciBlobs, OciManifests
+
+__all__ = ["REFUSALS", "oci_routes"]
 
 
-def oci_routes(images: OciBlobs, blobs: FileBlobs, *, silence: timedelta) -> list[Route]:
+def oci_routes(
+    images: OciBlobs, manifests: OciManifests, blobs: FileBlobs, *, silence: timedelta
+) -> list[Route]:
     return [
-        Route("GET", "/v2/", answered(_version), action="image.read"),
+        Route("GET", "/v2/", _version, action="image.read"),
         *BlobsApi(images, blobs).routes(),
         *UploadsApi(images, silence=silence).routes(),
+        *ManifestsApi(manifests).routes(),
+        *ListingsApi(manifests).routes(),
     ]
 
 

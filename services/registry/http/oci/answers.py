@@ -1,51 +1,25 @@
 """Requests read and refusals written as the OCI distribution specification has them."""
 
 import re
-from functools import wraps
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from libs.chassis.errors import Kind, ServiceError
 from libs.chassis.http import principal
-from libs.chassis.problems import STATUS, json_response
-from libs.contracts.oci import OciCode, OciRefusal, OciRefusals
+from libs.chassis.problems import Form
+from libs.contracts.oci import OciCode, OciRefusal, OciRefusals, code_of
 from services.registry.domain import Place
 from services.registry.errors import OciRangeError, OciRefusedError, OciUnknownError
 
 _PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME: Final = re.compile(rf"{_PART}(?:/{_PART})*")
 _LONGEST_NAME: Final = 255
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_CODES: Final = {
-    Kind.UNAUTHENTICATED: OciCode.UNAUTHORIZED,
-    Kind.EXHAUSTED: OciCode.TOOMANYREQUESTS,
-    Kind.UNAVAILABLE: OciCode.TOOMANYREQUESTS,
-    Kind.CONFLICT: OciCode.BLOB_UPLOAD_INVALID,
-    Kind.TOO_LARGE: OciCode.SIZE_INVALID,
-}
-"""For refusals that are not the specification's own; what is not here is ``DENIED``."""
-
-
-def answered(handler: Handler) -> Handler:
-    """``handler``, whose refusals have the form that clients of images read."""
-
-    @wraps(handler)
-    async def answering(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except ServiceError as error:
-            if request.writer.output_size > 0:
-                raise
-            return _refusal(error)
-
-    return answering
 
 
 def place_of(request: web.Request) -> Place:
-    name = request.match_info["name"]
-    return Place(principal(request).org_id, require_name(name))
+    return Place(principal(request).org_id, require_name(request.match_info["name"]))
 
 
 def require_name(name: str) -> str:
@@ -54,28 +28,29 @@ def require_name(name: str) -> str:
     return name
 
 
-def require_digest(digest: str) -> str:
-    if not _DIGEST.fullmatch(digest):
-        raise OciRefusedError(OciCode.DIGEST_INVALID, f"{digest[:100]!r} is no sha256 digest")
-    return digest
+def is_known(request: web.Request, digest: str) -> bool:
+    """Whether the client said that it has these bytes."""
+    return any(each.value in {"*", digest} for each in request.if_none_match or ())
 
 
-def _refusal(error: ServiceError) -> web.Response:
-    own = error.oci if isinstance(error, OciUnknownError | OciRefusedError) else None
-    code = own or _CODES.get(error.kind, OciCode.DENIED)
-    body = OciRefusals(errors=[OciRefusal(code=code, message=error.detail, detail=error.facts)])
-    answer = json_response(body, _status(error))
+def _form(_: web.Request, answer: web.Response, error: ServiceError | None) -> None:
+    if error is not None and error.kind is Kind.INVALID:
+        answer.set_status(HTTPStatus.BAD_REQUEST)
     if isinstance(error, OciRangeError):
+        answer.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         answer.headers["Range"] = received(error.received)
-    if error.kind in {Kind.EXHAUSTED, Kind.UNAVAILABLE}:
-        answer.headers["Retry-After"] = "1"
-    return answer
+    own = error.oci if isinstance(error, OciUnknownError | OciRefusedError) else None
+    refusal = OciRefusal(
+        code=own or code_of(answer.status),
+        message=error.detail if error else answer.reason,
+        detail=error.facts if error else None,
+    )
+    answer.body = OciRefusals(errors=[refusal]).model_dump_json().encode()
+    answer.content_type = "application/json"
 
 
-def _status(error: ServiceError) -> int:
-    if isinstance(error, OciRangeError):
-        return 416
-    return 400 if error.kind is Kind.INVALID else STATUS[error.kind]
+REFUSALS: Final[dict[str, Form]] = {"/v2/": _form}
+"""Every refusal, also those that come before a handler."""
 
 
 def received(size: int) -> str:

@@ -4,8 +4,9 @@ from aiohttp import web
 
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.http import Route, stream_response
-from services.registry.http.oci.answers import answered, place_of, require_digest
+from services.registry.http.oci.answers import is_known, place_of
 from services.registry.http.ranges import span_of
+from services.registry.manifests import require_digest
 from services.registry.service import OciBlobs
 
 
@@ -17,9 +18,9 @@ class BlobsApi:
     def routes(self) -> list[Route]:
         path = "/v2/{name:.+}/blobs/{digest}"
         return [
-            Route("GET", path, answered(self.get), action="image.read"),
-            Route("HEAD", path, answered(self.get), action="image.read"),
-            Route("DELETE", path, answered(self.delete), action="image.delete"),
+            Route("GET", path, self.get, action="image.read"),
+            Route("HEAD", path, self.get, action="image.read"),
+            Route("DELETE", path, self.delete, action="image.delete"),
         ]
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -32,6 +33,8 @@ class BlobsApi:
             "ETag": etag,
             "Accept-Ranges": "bytes",
         }
+        if is_known(request, blob.digest):
+            return web.Response(status=304, headers=headers)
         # Nothing has no ranges: its first byte would be behind its end.
         if blob.size_bytes == 0:
             return web.Response(headers=headers)

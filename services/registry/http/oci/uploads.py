@@ -13,13 +13,8 @@ from libs.contracts.oci import OciCode
 from services.registry.domain import OciUpload, Place
 from services.registry.errors import OciRefusedError, OciUnknownError
 from services.registry.http.bytes import arriving
-from services.registry.http.oci.answers import (
-    answered,
-    place_of,
-    received,
-    require_digest,
-    require_name,
-)
+from services.registry.http.oci.answers import place_of, received, require_name
+from services.registry.manifests import require_digest
 from services.registry.service import OciBlobs, Piece
 
 _RANGE: Final = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]+|\*))?")
@@ -34,12 +29,12 @@ class UploadsApi:
         uploads, push = "/v2/{name:.+}/blobs/uploads", "image.push"
         one = uploads + "/{upload}"
         return [
-            Route("POST", f"{uploads}/", answered(self.begin), action=push, defers_body=True),
-            Route("POST", uploads, answered(self.begin), action=push, defers_body=True),
-            Route("GET", one, answered(self.status), action=push),
-            Route("PATCH", one, answered(self.append), action=push, defers_body=True),
-            Route("PUT", one, answered(self.finish), action=push, defers_body=True),
-            Route("DELETE", one, answered(self.cancel), action=push),
+            Route("POST", f"{uploads}/", self.begin, action=push, defers_body=True),
+            Route("POST", uploads, self.begin, action=push, defers_body=True),
+            Route("GET", one, self.status, action=push),
+            Route("PATCH", one, self.append, action=push, defers_body=True),
+            Route("PUT", one, self.finish, action=push, defers_body=True),
+            Route("DELETE", one, self.cancel, action=push),
         ]
 
     async def begin(self, request: web.Request) -> web.Response:
@@ -57,10 +52,9 @@ class UploadsApi:
         return _created(place, blob.digest)
 
     async def _mounted(self, place: Place, digest: str, source: str | None) -> bool:
-        """Without ``from`` one would have to look everywhere: a mount is always asked for."""
-        if source is None:
-            return False
-        return await self._images.mount(place, require_digest(digest), source=require_name(source))
+        """Without ``from`` the organisation's other repositories are looked through."""
+        known = require_name(source) if source is not None else None
+        return await self._images.mount(place, require_digest(digest), source=known)
 
     async def status(self, request: web.Request) -> web.Response:
         place = place_of(request)
