@@ -29,6 +29,44 @@ async def test_a_range_of_a_blob(session: aiohttp.ClientSession) -> None:
     assert beyond.status == 416
 
 
+async def test_a_blob_that_the_client_has_is_not_sent(session: aiohttp.ClientSession) -> None:
+    digest = await push(session, CONTENT)
+
+    path = f"/v2/team/iris/blobs/{digest}"
+    known = await call(session, "GET", path, If_None_Match=f'"{digest}"')
+    other = await call(session, "GET", path, If_None_Match=f'"{digest_of(b"other")}"')
+
+    assert (known.status, known.body) == (304, b"")
+    assert (other.status, other.body) == (200, CONTENT)
+
+
+async def test_checking_if_content_exists(session: aiohttp.ClientSession) -> None:
+    here = f"/v2/team/iris/blobs/{await push(session, CONTENT)}"
+
+    assert (await call(session, "HEAD", here)).status == 200
+    missing = await call(session, "HEAD", f"/v2/team/iris/blobs/{digest_of(b'none')}")
+    assert (missing.status, missing.body) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v2/team/iris/nothing", 404, "NAME_UNKNOWN"),
+        ("POST", "/v2/team/iris/manifests/v1", 405, "UNSUPPORTED"),
+        ("GET", "/v2/team/iris/blobs/sha256:totallywrong", 400, "DIGEST_INVALID"),
+        ("GET", "/v2/team//iris/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/Team/tags/list", 400, "NAME_INVALID"),
+    ],
+)
+async def test_error_codes_have_the_specifications_form(
+    session: aiohttp.ClientSession, method: str, path: str, *, status: int, code: str
+) -> None:
+    refused = await call(session, method, path)
+
+    assert (refused.status, refused.code) == (status, code)
+    assert refused.headers["Content-Type"].startswith("application/json")
+
+
 @pytest.mark.parametrize(
     ("name", "headers"), [("team/iris", OTHER_ORG), ("team/other", {}), ("nobody", {})]
 )

@@ -86,6 +86,12 @@ async def test_a_piece_out_of_order_is_416_and_says_what_is_here(
 
     assert (refused.status, refused.code) == (416, "BLOB_UPLOAD_INVALID")
     assert refused.headers["Range"] == "0-9"
+    assert (await call(session, "GET", upload)).headers["Range"] == "0-9", "the session goes on"
+    whole = b"0123456789abc"
+    done = await call(
+        session, "PUT", f"{upload}?digest={digest_of(whole)}", b"abc", Content_Range="10-12"
+    )
+    assert done.status == 201
 
 
 @pytest.mark.parametrize("said", ["x", "9-0", "0-99", "0-" + "9" * 40])
@@ -193,6 +199,17 @@ async def test_a_mount_needs_no_bytes(session: aiohttp.ClientSession, pool: Pool
     assert (done.status, done.headers["Location"]) == (201, BLOB)
     assert (await call(session, "GET", BLOB)).body == CONTENT
     assert await stored(pool) == len(CONTENT), "one blob is paid for once"
+
+
+async def test_a_mount_without_from_finds_the_organisations_blobs(
+    session: aiohttp.ClientSession,
+) -> None:
+    await push(session, CONTENT, "base")
+
+    done = await call(session, "POST", f"/v2/team/iris/blobs/uploads/?mount={DIGEST}")
+
+    assert (done.status, done.headers["Location"]) == (201, BLOB)
+    assert (await call(session, "GET", BLOB)).body == CONTENT
 
 
 async def test_a_mount_tells_nothing_of_another_organisation(
