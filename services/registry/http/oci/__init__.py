@@ -6,6 +6,7 @@ from aiohttp import web
 
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.http import Route
+from services.registry.http.images import RulesApi
 from services.registry.http.oci.answers import REFUSALS
 from services.registry.http.oci.blobs import BlobsApi
 from services.registry.http.oci.listings import ListingsApi
@@ -25,6 +26,7 @@ def oci_routes(
         *UploadsApi(images, silence=silence).routes(),
         *ManifestsApi(manifests).routes(),
         *ListingsApi(manifests).routes(),
+        *RulesApi(manifests).routes(),
     ]
 
 
