@@ -1,6 +1,6 @@
 """The composition root: which object knows which."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ from libs.chassis.backlog import watch_backlog
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.bus import Bus, Subscription, join
 from libs.chassis.deadletters import DeadLetters
-from libs.chassis.http import Readiness, build_app
+from libs.chassis.http import Readiness, Ready, Route, build_app
 from libs.chassis.inbox import Inbox
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Outbox, Relay
@@ -72,7 +72,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         search = Search(database)
         images = OciBlobs(database, blobs, Staging(settings.blobs.root))
         yield Parts(
-            app=build_app(
+            app=_app(
+                settings,
                 [
                     *routes(registry, uploads, blobs),
                     *search_routes(search),
@@ -80,13 +81,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                     *alias_routes(registry, Aliases(database)),
                     *oci_routes(images, OciManifests(database), blobs, silence=silence),
                 ],
-                service=SERVICE,
-                forms=REFUSALS,
-                authenticate=service_authenticator(
-                    Verifier(SERVICE, settings.identity.public_keys_file)
-                ),
                 ready=partial(readiness, pool, bus),
-                client_max_size=16 * 2**20,
             ),
             background={
                 **_subscriptions(pool, bus, registry),
@@ -99,6 +94,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "abandoned-images": partial(forget_uploads, images),
             },
         )
+
+
+def _app(settings: Settings, served: Sequence[Route], *, ready: Ready) -> web.Application:
+    return build_app(
+        served,
+        service=SERVICE,
+        forms=REFUSALS,
+        authenticate=service_authenticator(Verifier(SERVICE, settings.identity.public_keys_file)),
+        ready=ready,
+        client_max_size=16 * 2**20,
+    )
 
 
 def bind(connection: Connection, *, epoch: int = 1) -> Tx:

@@ -1,0 +1,30 @@
+"""A registry of images behind the gateway of a test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.postgres import Database
+from libs.chassis.staging import Staging
+from services.registry.http import REFUSALS, oci_routes
+from services.registry.service import OciBlobs, OciManifests
+from services.registry.wiring import bind
+from tests.support.edge import Surroundings
+from tests.support.postgres import PostgresServer, pool_of
+
+
+@asynccontextmanager
+async def registry_behind(
+    around: Surroundings, server: PostgresServer, folder: Path
+) -> AsyncIterator[None]:
+    """For gateways that are started while the context is entered."""
+    async with server.database("registry") as url, pool_of(url) as pool:
+        database, blobs = Database(pool, bind), FileBlobs(folder)
+        images = OciBlobs(database, blobs, Staging(folder))
+        around.services["registry"] = oci_routes(
+            images, OciManifests(database), blobs, silence=timedelta(seconds=30)
+        )
+        around.forms.update(REFUSALS)
+        yield
