@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -70,6 +71,19 @@ class Staged:
             raise FileNotFoundError(self.path)
         self._file.truncate(size)
         self._file.seek(size)
+
+    async def kept_as(self, digest: str) -> str | None:
+        """The sha256 of the bytes; None when they are not those of ``digest``."""
+        return await asyncio.to_thread(self._kept_as, digest)
+
+    def _kept_as(self, digest: str) -> str | None:
+        asked, kept = hashlib.new(digest.partition(":")[0]), hashlib.sha256()
+        with self.path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                asked.update(chunk)
+                kept.update(chunk)
+        found = f"{asked.name}:{asked.hexdigest()}"
+        return f"sha256:{kept.hexdigest()}" if found == digest else None
 
     async def append(self, chunks: AsyncIterator[bytes]) -> int:
         """How many bytes ``chunks`` were, once they are on the disk."""

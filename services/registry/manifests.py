@@ -24,7 +24,7 @@ _ELSEWHERE: Final = re.compile(
 )
 """Layers whose licence forbids to pass them on: clients fetch them from their makers."""
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 _Digest = Annotated[str, Field(pattern=r"^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{1,255}$")]
 
@@ -53,9 +53,26 @@ class _Image(_Document):
     config: _Descriptor
     layers: tuple[_Descriptor, ...] = Field(strict=False)
 
+    @property
+    def kind(self) -> str | None:
+        return self.artifact_type or self.config.media_type
+
+    @property
+    def needs(self) -> tuple[frozenset[str], frozenset[str]]:
+        here = [each for each in self.layers if not _ELSEWHERE.fullmatch(each.media_type)]
+        return frozenset(each.digest for each in (self.config, *here)), frozenset()
+
 
 class _Index(_Document):
     manifests: tuple[_Descriptor, ...] = Field(strict=False)
+
+    @property
+    def kind(self) -> str | None:
+        return self.artifact_type
+
+    @property
+    def needs(self) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(), frozenset(each.digest for each in self.manifests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +100,18 @@ class Manifest:
         }
 
 
-def read_manifest(content: bytes, media_type: str) -> Manifest:
-    """``media_type`` is what the request says; the document may repeat it, and only that."""
-    if media_type not in (*_IMAGES, *_INDEXES):
-        raise _invalid(f"{media_type[:100]!r} is no media type of manifests that are kept here")
-    document: _Image | _Index
-    try:
-        if media_type in _IMAGES:
-            document = _Image.model_validate_json(content)
-        else:
-            document = _Index.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _invalid(f"{where or 'the document'}: {first['msg']}") from None
-    if document.media_type not in {None, media_type}:
-        raise _invalid(f"mediaType is {document.media_type!r:.100}, sent was {media_type!r}")
-    return _manifest(content, media_type, document)
+def read_manifest(content: bytes, media_type: str, *, algorithm: str) -> Manifest:
+    """As named by ``algorithm``.
 
-
-def _manifest(content: bytes, media_type: str, document: _Image | _Index) -> Manifest:
-    blobs: frozenset[str] = frozenset()
-    manifests: frozenset[str] = frozenset()
-    kind = document.artifact_type
-    if isinstance(document, _Image):
-        here = [each for each in document.layers if not _ELSEWHERE.fullmatch(each.media_type)]
-        blobs = frozenset(each.digest for each in (document.config, *here))
-        kind = kind or document.config.media_type
-    else:
-        manifests = frozenset(each.digest for each in document.manifests)
+    ``media_type`` is what the request says; the document may repeat it, and only that.
+    """
+    document = _document(content, media_type)
+    blobs, manifests = document.needs
     return Manifest(
-        digest=digest_of(content),
+        digest=digest_of(content, algorithm),
         media_type=media_type,
         content=content,
-        artifact_type=kind,
+        artifact_type=document.kind,
         annotations=document.annotations,
         subject=document.subject.digest if document.subject else None,
         blobs=blobs,
@@ -124,15 +119,30 @@ def _manifest(content: bytes, media_type: str, document: _Image | _Index) -> Man
     )
 
 
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+def _document(content: bytes, media_type: str) -> _Image | _Index:
+    if media_type not in (*_IMAGES, *_INDEXES):
+        raise _invalid(f"{media_type[:100]!r} is no media type of manifests that are kept here")
+    form: type[_Image | _Index] = _Image if media_type in _IMAGES else _Index
+    try:
+        document = form.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _invalid(f"{where or 'the document'}: {first['msg']}") from None
+    if document.media_type not in {None, media_type}:
+        raise _invalid(f"mediaType is {document.media_type!r:.100}, sent was {media_type!r}")
+    return document
+
+
+def digest_of(content: bytes, algorithm: str) -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def require_digest(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise OciRefusedError(
             OciCode.DIGEST_INVALID,
-            f"{digest[:100]!r} is no digest that is known here: sha256: and 64 hex digits",
+            f"{digest[:100]!r} is no digest that is known here: sha256: or sha512:, and hex digits",
         )
     return digest
 

@@ -22,6 +22,16 @@ CREATE TABLE oci_blob (
 
 CREATE INDEX oci_blob_digest_idx ON oci_blob (digest);
 
+-- Names by other algorithms under which an organisation sent bytes; these are kept as sha256.
+CREATE TABLE oci_digest (
+    org_id uuid NOT NULL,
+    digest text NOT NULL,
+    blob   text NOT NULL REFERENCES blob (digest) ON DELETE CASCADE,
+    CONSTRAINT oci_digest_pkey PRIMARY KEY (org_id, digest)
+);
+
+CREATE INDEX oci_digest_blob_idx ON oci_digest (blob);
+
 -- content as it was sent: its digest is what it is known by. descriptor is what referrers list.
 CREATE TABLE oci_manifest (
     org_id        uuid        NOT NULL,

@@ -12,6 +12,7 @@ from services.registry.manifests import Manifest, immutable_by, is_tag, read_man
 from services.registry.service.oci import require_room
 from services.registry.service.tx import Tx
 
+_CANONICAL: Final = "sha256"
 _NAMED: Final = 5
 _LISTED: Final = 500
 _LISTED_BYTES: Final = 3 * 2**20
@@ -44,7 +45,8 @@ class OciManifests:
         self, place: Place, reference: str, content: bytes, *, media_type: str
     ) -> Manifest:
         """All of it in one transaction: who sees the tag finds everything below it."""
-        manifest = read_manifest(content, media_type)
+        algorithm = _CANONICAL if is_tag(reference) else reference.partition(":")[0]
+        manifest = read_manifest(content, media_type, algorithm=algorithm)
         if not is_tag(reference) and reference != manifest.digest:
             raise OciRefusedError(
                 OciCode.DIGEST_INVALID, f"the bytes are those of {manifest.digest}"

@@ -24,6 +24,7 @@ from services.registry.errors import (
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import STORED_BYTES
 
+_KEPT: Final = "sha256:"
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
@@ -54,7 +55,7 @@ class OciBlobs:
 
     async def find(self, place: Place, digest: str) -> Blob:
         async with self._database.read() as tx:
-            blob = await tx.oci.blob(place, digest)
+            blob = await tx.oci.blob(place, await tx.oci.kept_as(place.org_id, digest))
         if blob is None:
             raise OciUnknownError(OciCode.BLOB_UNKNOWN, f"{place.repository} has no {digest}")
         return blob
@@ -62,18 +63,20 @@ class OciBlobs:
     async def mount(self, place: Place, digest: str, *, source: str | None) -> bool:
         """Have a blob of another repository (None: any) of the organisation here as well."""
         async with self._database.transaction() as tx:
-            blob = await tx.oci.mountable(place.org_id, digest, source=source)
+            kept = await tx.oci.kept_as(place.org_id, digest)
+            blob = await tx.oci.mountable(place.org_id, kept, source=source)
             if blob is not None:
                 await _link(tx, place, blob)
             return blob is not None
 
     async def remove(self, place: Place, digest: str) -> None:
         async with self._database.transaction() as tx:
-            size = await tx.store.size_of(digest)
-            await tx.oci.has(place.org_id, digest)
-            if not await tx.oci.unlink(place, digest):
+            kept = await tx.oci.kept_as(place.org_id, digest)
+            size = await tx.store.size_of(kept)
+            await tx.oci.has(place.org_id, kept)
+            if not await tx.oci.unlink(place, kept):
                 raise OciUnknownError(OciCode.BLOB_UNKNOWN, f"{place.repository} has no {digest}")
-            if not await tx.oci.has(place.org_id, digest):
+            if not await tx.oci.has(place.org_id, kept):
                 await tx.store.charge(place.org_id, reserved=0, committed=-size)
 
     async def begin(self, place: Place) -> OciUpload:
@@ -95,20 +98,22 @@ class OciBlobs:
         async with self._alone(place, upload_id) as (staged, upload):
             return await self._append(staged, upload, piece, place=place)
 
-    async def finish(self, place: Place, upload_id: UUID, piece: Piece, *, digest: str) -> Blob:
+    async def finish(self, place: Place, upload_id: UUID, piece: Piece, *, digest: str) -> None:
         """The upload is over, also when its bytes are others than ``digest`` says."""
         async with self._alone(place, upload_id) as (staged, upload):
             await self._append(staged, upload, piece, place=place)
-            blob = await self._blobs.adopt(staged.path, digest)
+            kept = digest if digest.startswith(_KEPT) else await staged.kept_as(digest)
+            blob = await self._blobs.adopt(staged.path, kept) if kept is not None else None
             async with self._database.transaction() as tx:
                 await tx.oci.end(upload_id)
                 if blob is not None:
                     await tx.oci.add_blob(blob)
                     await _link(tx, place, blob)
+                    if blob.digest != digest:
+                        await tx.oci.also_known(place.org_id, digest, blob.digest)
             self._staging.remove(str(upload_id))
         if blob is None:
             raise OciRefusedError(OciCode.DIGEST_INVALID, f"the bytes are not those of {digest}")
-        return blob
 
     async def cancel(self, place: Place, upload_id: UUID) -> None:
         async with self._alone(place, upload_id):

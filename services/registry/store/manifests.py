@@ -17,8 +17,11 @@ _MANIFEST: Final = """
 """
 _TAGGED: Final = "SELECT digest FROM oci_tag WHERE org_id = $1 AND repository = $2 AND name = $3"
 _HELD_BLOBS: Final = """
-    SELECT digest FROM oci_blob WHERE org_id = $1 AND repository = $2 AND digest = ANY ($3)
-    ORDER BY digest FOR KEY SHARE
+    SELECT asked.digest FROM unnest($3::text[]) AS asked (digest)
+    LEFT JOIN oci_digest AS known ON known.org_id = $1 AND known.digest = asked.digest
+    JOIN oci_blob AS linked ON linked.org_id = $1 AND linked.repository = $2
+        AND linked.digest = coalesce(known.blob, asked.digest)
+    ORDER BY linked.digest FOR KEY SHARE OF linked
 """
 _HELD_MANIFESTS: Final = """
     SELECT digest FROM oci_manifest WHERE org_id = $1 AND repository = $2 AND digest = ANY ($3)

@@ -25,6 +25,8 @@ _MOUNTABLE: Final = """
     WHERE org_id = $1 AND digest = $2 AND ($3::text IS NULL OR repository = $3)
     LIMIT 1
 """
+_KEPT_AS: Final = "SELECT blob FROM oci_digest WHERE org_id = $1 AND digest = $2"
+_ALSO_KNOWN: Final = "INSERT INTO oci_digest VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
 _ADD_BLOB: Final = """
     INSERT INTO blob (digest, size_bytes, chunks) VALUES ($1, $2, $3)
     ON CONFLICT (digest) DO NOTHING
@@ -69,6 +71,13 @@ class OciStore:
         """From the repository ``source``, or from any of the organisation's."""
         row = await self._connection.fetchrow(_MOUNTABLE, org_id, digest, source)
         return Blob(**row) if row else None
+
+    async def kept_as(self, org_id: UUID, digest: str) -> str:
+        """By which name the organisation's blob is kept: its own one, unless another is known."""
+        return str(await self._connection.fetchval(_KEPT_AS, org_id, digest) or digest)
+
+    async def also_known(self, org_id: UUID, digest: str, kept_as: str) -> None:
+        await self._connection.execute(_ALSO_KNOWN, org_id, digest, kept_as)
 
     async def add_blob(self, blob: Blob) -> None:
         """Known to nobody yet."""

@@ -25,15 +25,16 @@ class BlobsApi:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         place = place_of(request)
-        blob = await self._images.find(place, require_digest(request.match_info["digest"]))
-        etag = f'"{blob.digest}"'
+        digest = require_digest(request.match_info["digest"])
+        blob = await self._images.find(place, digest)
+        etag = f'"{digest}"'
         headers = {
             "Content-Type": "application/octet-stream",
-            "Docker-Content-Digest": blob.digest,
+            "Docker-Content-Digest": digest,
             "ETag": etag,
             "Accept-Ranges": "bytes",
         }
-        if is_known(request, blob.digest):
+        if is_known(request, digest):
             return web.Response(status=304, headers=headers)
         # Nothing has no ranges: its first byte would be behind its end.
         if blob.size_bytes == 0:

@@ -46,10 +46,8 @@ class UploadsApi:
         upload = await self._images.begin(place)
         if digest is None:
             return _going_on(place, upload)
-        blob = await self._images.finish(
-            place, upload.id, await self._piece(request), digest=digest
-        )
-        return _created(place, blob.digest)
+        await self._images.finish(place, upload.id, await self._piece(request), digest=digest)
+        return _created(place, digest)
 
     async def _mounted(self, place: Place, digest: str, source: str | None) -> bool:
         """Without ``from`` the organisation's other repositories are looked through."""
@@ -70,8 +68,8 @@ class UploadsApi:
         place = place_of(request)
         digest = require_digest(request.query.get("digest", ""))
         piece = await self._piece(request)
-        blob = await self._images.finish(place, _upload_of(request), piece, digest=digest)
-        return _created(place, blob.digest)
+        await self._images.finish(place, _upload_of(request), piece, digest=digest)
+        return _created(place, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
         await self._images.cancel(place_of(request), _upload_of(request))
