@@ -28,6 +28,8 @@ _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 _Digest = Annotated[str, Field(pattern=r"^[a-z0-9]+([+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{1,255}$")]
 
+_MediaType = Annotated[str, Field(pattern=r"^[ -~]{0,255}$")]
+
 
 class _Said(BaseModel):
     """Keys that are not known here are the client's own: they are kept, and not looked at."""
@@ -36,7 +38,7 @@ class _Said(BaseModel):
 
 
 class _Descriptor(_Said):
-    media_type: str = Field(default="", alias="mediaType", max_length=255)
+    media_type: _MediaType = Field(default="", alias="mediaType")
     digest: _Digest
     size: int = Field(ge=0)
 
@@ -44,7 +46,7 @@ class _Descriptor(_Said):
 class _Document(_Said):
     schema_version: int = Field(alias="schemaVersion", ge=2, le=2)
     media_type: str | None = Field(default=None, alias="mediaType")
-    artifact_type: str | None = Field(default=None, alias="artifactType", max_length=255)
+    artifact_type: _MediaType | None = Field(default=None, alias="artifactType")
     annotations: dict[str, str] | None = None
     subject: _Descriptor | None = None
 

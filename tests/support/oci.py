@@ -73,12 +73,12 @@ def described(content: bytes, media_type: str = LAYER) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
 
-def image(*layers: bytes, config: bytes = EMPTY, **more: Any) -> bytes:
+def image(*layers: bytes, **more: Any) -> bytes:
     """A manifest; ``more`` are fields that it has besides."""
     document = {
         "schemaVersion": 2,
         "mediaType": IMAGE,
-        "config": described(config, CONFIG),
+        "config": described(EMPTY, CONFIG),
         "layers": [described(each) for each in layers],
         **more,
     }

@@ -30,7 +30,7 @@ class ListingsApi:
     async def tags(self, request: web.Request) -> web.Response:
         """A page may be shorter than ``n``: where ``Link`` is, there are more."""
         place, count = place_of(request), _count(request)
-        after = request.query.get("last", "")
+        after = _text(request, "last") or ""
         page = await self._manifests.tags(place, after=after, count=count)
         more = {"n": str(count), "last": page.last}
         return json_response(
@@ -40,12 +40,12 @@ class ListingsApi:
 
     async def referrers(self, request: web.Request) -> web.Response:
         """Empty where nothing refers to the digest, whether anybody has it or not."""
-        kind = request.query.get("artifactType")
+        kind = _text(request, "artifactType")
         page = await self._manifests.referrers(
             place_of(request),
             require_digest(request.match_info["digest"]),
             kind=kind,
-            after=request.query.get("last", ""),
+            after=_text(request, "last") or "",
         )
         filtered = {"artifactType": kind} if kind is not None else {}
         headers = {"OCI-Filters-Applied": "artifactType"} if filtered else {}
@@ -56,6 +56,13 @@ class ListingsApi:
         )
         answer.content_type = INDEX
         return answer
+
+
+def _text(request: web.Request, name: str) -> str | None:
+    said = request.query.get(name)
+    if said is not None and not said.isprintable():
+        raise OciRefusedError(OciCode.UNSUPPORTED, f"{name} cannot be {said[:100]!r}")
+    return said
 
 
 def _count(request: web.Request) -> int:

@@ -202,6 +202,15 @@ async def test_a_deleted_referrer_is_not_listed(session: aiohttp.ClientSession) 
     assert (await listed(session, subject)).json["manifests"] == []
 
 
+@pytest.mark.parametrize(
+    "query", ["tags/list?last=a%00b", f"referrers/{digest_of(b'')}?artifactType=a%00b"]
+)
+async def test_what_no_name_can_have_is_refused(session: aiohttp.ClientSession, query: str) -> None:
+    refused = await call(session, "GET", f"/v2/team/iris/{query}")
+
+    assert (refused.status, refused.code) == (400, "UNSUPPORTED")
+
+
 async def test_referrers_of_what_is_no_digest_are_refused(session: aiohttp.ClientSession) -> None:
     refused = await call(session, "GET", "/v2/team/iris/referrers/v1")
 

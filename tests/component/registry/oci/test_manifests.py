@@ -124,8 +124,10 @@ async def test_another_digest_than_the_bytes_is_refused(session: aiohttp.ClientS
         image(mediaType=INDEX),
         image(subject={"digest": "../../etc/passwd", "size": 1}),
         image(annotations={"a": 1}),
+        image(artifactType="a\0b"),
+        image(config={"mediaType": "a\0b", "digest": digest_of(EMPTY), "size": 2}),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 async def test_what_is_no_manifest_is_refused(
     session: aiohttp.ClientSession, content: bytes
