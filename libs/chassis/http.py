@@ -17,7 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from libs.chassis import context, metrics, telemetry
 from libs.chassis.access import PREPARED, Line
 from libs.chassis.auth import PRINCIPAL, Authenticate, ForbiddenError, require
-from libs.chassis.problems import REQUEST_ID, json_response, problem_middleware
+from libs.chassis.problems import FORMS, REQUEST_ID, Form, json_response, problem_middleware
 from libs.contracts.identity import Principal
 
 PUBLIC: Final = "public"
@@ -84,6 +84,7 @@ def build_app(
     ready: Ready,
     client_max_size: int = 4 * 2**20,
     public_edge: bool = False,
+    forms: Mapping[str, Form] | None = None,
 ) -> web.Application:
     """An application that answers ``routes``, the probes and ``/metrics``, and nothing else.
 
@@ -97,6 +98,7 @@ def build_app(
         ],
         client_max_size=client_max_size,
     )
+    app[FORMS] = forms or {}
     app[_ROUTES] = {}
     app[STOPPING] = asyncio.Event()
     app[IN_FLIGHT] = set()

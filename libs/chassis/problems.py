@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypeVar
@@ -34,6 +34,11 @@ _NAMED: Final = 3
 """Wrong fields that the detail names; ``errors`` has them all."""
 _BODY_WITHIN: Final = timedelta(seconds=30)
 _WARNED: Final = {Kind.FORBIDDEN, Kind.EXHAUSTED, Kind.NO_SPACE, Kind.UNAVAILABLE}
+
+Form = Callable[[web.Request, web.Response, ServiceError | None], None]
+"""Makes of a problem, in place, what a foreign protocol's clients read; with what was raised."""
+FORMS: Final[web.AppKey[Mapping[str, Form]]] = web.AppKey("forms", Mapping)
+"""By how the path begins. Everywhere else refusals are problems."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _log = structlog.get_logger()
@@ -128,18 +133,21 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
                 {"Location": error.headers["Location"]} if "Location" in error.headers else {}
             )
             return web.Response(status=error.status, headers=location)
-        answer = _of_framework(request, error, identity)
+        answer = _formed(request, _of_framework(request, error, identity))
     except ServiceError as error:
         level = "warning" if error.kind in _WARNED else "info"
         getattr(_log, level)("http.refused", code=error.code, detail=error.detail)
-        answer = problem(error, **identity)
+        answer = _formed(request, problem(error, **identity), error)
     except Exception:  # noqa: BLE001 -- the one edge where unknown errors become a 500
         if _gone(request):
             _log.info("http.client_gone")
             raise ConnectionResetError from None
         _log.exception("http.crashed")
         detail = "something went wrong here; the log of the service has the reason"
-        answer = plain_problem(500, title="Internal Server Error", detail=detail, **identity)
+        answer = _formed(
+            request,
+            plain_problem(500, title="Internal Server Error", detail=detail, **identity),
+        )
     if request.writer.output_size > 0:
         # An answer was begun: only breaking it off says that it is not whole.
         raise ConnectionResetError
@@ -183,6 +191,15 @@ async def read_bytes(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
     except web.RequestPayloadError as error:
         raise MalformedBodyError("the body ended early or is not encoded as announced") from error
     return b"".join(parts)
+
+
+def _formed(
+    request: web.Request, answer: web.Response, error: ServiceError | None = None
+) -> web.Response:
+    for prefix, form in request.app.get(FORMS, {}).items():
+        if request.path.startswith(prefix):
+            form(request, answer, error)
+    return answer
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -40,6 +40,19 @@ class TokenUncheckedError(ServiceError):
         )
 
 
+class ScopeMissingError(ServiceError):
+    """Clients of images read the challenge beside it, and get a token that reaches further."""
+
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+    code: ClassVar[str] = "scope-missing"
+    title: ClassVar[str] = "The token is good for less than this"
+
+    def __init__(self, scopes: list[str]) -> None:
+        wanted = " ".join(scopes) or "nothing that a token can be restricted to"
+        listed: list[JsonValue] = [*scopes]
+        super().__init__(f"this needs a token for {wanted}", scopes=listed)
+
+
 class OtherOrganisationError(ServiceError):
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "other-organisation"

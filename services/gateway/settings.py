@@ -34,6 +34,12 @@ class Settings(ProducerSettings):
         description="Where probes and `/metrics` are served to whoever watches; strangers, who "
         "reach the other two, see no figures",
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9._:\[\]-]+/?$",
+        description="Where clients reach the API: those of images are sent there for a token; "
+        "without it, scheme and `Host` of their own requests",
+    )
     bootstrap_token_file: Path | None = Field(
         default=None,
         description="File with the first administrator's token, readable by its owner only; "

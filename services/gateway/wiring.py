@@ -37,7 +37,9 @@ from services.gateway.http.api import ForwardApi
 from services.gateway.http.edge import build_endpoints
 from services.gateway.http.endpoints import Endpoints, Limits
 from services.gateway.http.identity import IdentityApi
+from services.gateway.http.images import ImagesApi
 from services.gateway.service.bootstrap import Bootstrap
+from services.gateway.service.images import ImageTokens
 from services.gateway.service.routes import Routes
 from services.gateway.service.tokens import Tokens
 from services.gateway.service.tx import SERVICE, Tx
@@ -92,7 +94,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         url = settings.peers.get("deployer", "")
         deployer = Peer(calls, service=SERVICE, peer="deployer", base_url=url, signer=signer)
         corrector = Corrector(core.routes, deployer, doubt=core.doubt, on_change=core.changed.set)
-        api = _api(core, ForwardApi(forwards, signer, settings.peers))
+        api = _api(core, ForwardApi(forwards, signer, settings.peers), settings)
         try:
             yield Parts(
                 listeners=(
@@ -126,12 +128,15 @@ def _core(settings: Settings, pool: Pool) -> _Core:
     )
 
 
-def _api(core: _Core, forwards: ForwardApi) -> web.Application:
-    identity = IdentityApi(core.tokens)
+def _api(core: _Core, forwards: ForwardApi, settings: Settings) -> web.Application:
+    identity, keys = IdentityApi(core.tokens), settings.identity
+    tokens = ImageTokens(keys.key_file, keys.public_keys_file)
+    images = ImagesApi(identity, tokens, public_url=settings.public_url)
     return build_app(
-        [*identity.routes(), *forwards.routes()],
+        [*identity.routes(), *images.routes(), *forwards.routes()],
         service=SERVICE,
-        authenticate=identity.authenticate,
+        authenticate=images.authenticate,
+        forms=images.forms,
         ready=partial(_readiness, core),
         public_edge=True,
     )

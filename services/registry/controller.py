@@ -19,6 +19,7 @@ from services.registry.service import (
     Collection,
     Holds,
     Integrity,
+    OciBlobs,
     Retentions,
     Revisions,
     Search,
@@ -42,6 +43,17 @@ async def fail_abandoned(uploads: Uploads) -> None:
             await uploads.fail_silent()
         except DatabaseUnavailableError as error:
             _log.warning("uploads.not_swept", detail=error.detail)
+
+
+async def forget_uploads(blobs: OciBlobs) -> None:
+    """Blobs of images that nobody goes on sending."""
+    while True:
+        try:
+            await blobs.forget_silent()
+        except DatabaseUnavailableError as error:
+            _log.warning("oci_uploads.not_swept", detail=error.detail)
+        if await sleep_or_stop(_OFTEN):
+            return
 
 
 async def describe_missing(search: Search) -> None:

@@ -105,6 +105,22 @@ class Move:
     moved_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An organisation's repository of images. It has no row of its own."""
+
+    org_id: UUID
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class OciUpload:
+    """A blob of which ``offset_bytes`` are here."""
+
+    id: UUID
+    offset_bytes: int
+
+
 def models_of(manifest: dict[str, Any]) -> list[str]:
     """Tags of the models that a bento needs from this registry, in order, once each."""
     entries = [

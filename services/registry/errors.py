@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from libs.chassis.errors import Kind, ServiceError
+from libs.contracts.oci import OciCode
 
 
 class RepositoryNotFoundError(ServiceError):
@@ -132,3 +133,51 @@ class UploadLostError(ServiceError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "upload-lost"
     title: ClassVar[str] = "The upload is no longer the version's own"
+
+
+class UploadBusyError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "upload-busy"
+    title: ClassVar[str] = "Somebody else is sending bytes to this upload"
+
+
+class OciUnknownError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "oci-unknown"
+    title: ClassVar[str] = "The repository of images has no such thing"
+
+    def __init__(self, oci: OciCode, detail: str) -> None:
+        super().__init__(detail, oci=oci.value)
+        self.oci = oci
+
+
+class OciRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "oci-refused"
+    title: ClassVar[str] = "What was sent to the repository of images cannot be accepted"
+
+    def __init__(self, oci: OciCode, detail: str) -> None:
+        super().__init__(detail, oci=oci.value)
+        self.oci = oci
+
+
+class OciRangeError(OciRefusedError):
+    """A piece that does not begin where the last one ended."""
+
+    def __init__(self, detail: str, *, received: int) -> None:
+        super().__init__(OciCode.BLOB_UPLOAD_INVALID, detail)
+        self.received = received
+
+
+class TagImmutableError(ServiceError):
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "tag-immutable"
+    title: ClassVar[str] = "A rule of the repository keeps the tag where it is"
+
+    def __init__(self, repository: str, tag: str, *, rule: str) -> None:
+        super().__init__(
+            f"{repository}:{tag} stays where it is: the rule {rule!r} of the repository says so",
+            repository=repository,
+            tag=tag,
+            rule=rule,
+        )

@@ -31,9 +31,10 @@ from services.registry.controller import (
     Scrubber,
     describe_missing,
     fail_abandoned,
+    forget_uploads,
     lead,
 )
-from services.registry.http import routes
+from services.registry.http import REFUSALS, routes
 from services.registry.service import Patience, Registry, Tx, UseCases, use_cases
 from services.registry.settings import Settings
 from services.registry.store import (
@@ -41,6 +42,8 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    ManifestStore,
+    OciStore,
     RegistryStore,
     RetentionRows,
     TrashRows,
@@ -76,6 +79,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
             app=build_app(
                 routes(cases, store),
                 service=SERVICE,
+                forms=REFUSALS,
                 authenticate=service_authenticator(
                     Verifier(SERVICE, settings.identity.public_keys_file)
                 ),
@@ -90,6 +94,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "bus-watch": bus.watch,
                 "descriptions": partial(describe_missing, cases.search),
                 "abandoned-uploads": partial(fail_abandoned, cases.uploads),
+                "abandoned-images": partial(forget_uploads, cases.images),
                 **_led(settings, pool, session, cases=cases),
             },
         )
@@ -120,6 +125,8 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         holds=HoldRows(connection),
         unneeded=UnneededRows(connection),
         retention=RetentionRows(connection),
+        oci=OciStore(connection),
+        manifests=ManifestStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         inbox=Inbox(connection),
     )

@@ -15,7 +15,7 @@ from libs.chassis.auth import Verifier, service_authenticator
 from libs.chassis.http import Route, build_app
 from libs.chassis.keys import generate_keys
 from libs.chassis.listener import Server
-from libs.chassis.problems import json_response
+from libs.chassis.problems import Form, json_response
 from libs.contracts.deployer import RouteState, RouteTable, RouteView, Upstream
 from services.gateway.settings import Settings
 from services.gateway.wiring import Parts, assemble
@@ -76,6 +76,8 @@ class Surroundings:
     deployer: Deployer = field(default_factory=Deployer)
     services: dict[str, list[Route]] = field(default_factory=dict)
     """Routes of services that the API forwards to; one that is not here is absent."""
+    forms: dict[str, Form] = field(default_factory=dict)
+    """How they refuse, where they do so in a protocol's own form."""
 
     @asynccontextmanager
     async def gateway(self) -> AsyncIterator[Gateway]:
@@ -131,6 +133,7 @@ class Surroundings:
                                 Verifier(name, keys / "public.json")
                             ),
                             ready=always_ready,
+                            forms=self.forms,
                         )
                     )
                 )

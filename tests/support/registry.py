@@ -22,7 +22,7 @@ from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import routes
+from services.registry.http import REFUSALS, routes
 from services.registry.service import Patience, Uploads, UseCases, use_cases
 from services.registry.wiring import bind
 
@@ -81,6 +81,7 @@ async def served(
     app = build_app(
         routes(cases, store),
         service="registry",
+        forms=REFUSALS,
         authenticate=authenticate,
         ready=ready,
     )

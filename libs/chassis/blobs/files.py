@@ -47,12 +47,12 @@ class FileBlobs:
 
     @asynccontextmanager
     async def receive(
-        self, observer: Observer, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None
     ) -> AsyncIterator[Receiving]:
-        del size
         with NamedTemporaryFile(dir=self._staging, delete=False, buffering=0) as file:
             path = Path(file.name)
-            receiving = Receiving(_FileSink(file, path, root=self._root), observer)
+            sink = _FileSink(file, path, root=self._root)
+            receiving = Receiving(sink, observer, expected=size)
             try:
                 yield receiving
             finally:

@@ -34,12 +34,14 @@ class Receiving:
     Two buffers take turns: fresh memory for every chunk costs more than hashing it.
     """
 
-    def __init__(self, sink: Sink, observer: Observer) -> None:
+    def __init__(self, sink: Sink, observer: Observer | None, *, expected: int | None) -> None:
         self._sink = sink
         self._observer = observer
         self._sha = hashlib.sha256()
         self._chunks = bytearray()
-        self._filling, self._resting = bytearray(CHUNK), bytearray(CHUNK)
+        # What is small needs no big buffers, and most images have many small parts.
+        room = CHUNK if expected is None else max(1, min(expected, CHUNK))
+        self._filling, self._resting = bytearray(room), bytearray()
         self._filled = 0
         self._size = 0
         self._writing: asyncio.Future[None] | None = None
@@ -49,7 +51,9 @@ class Receiving:
         self._size += len(data)
         rest = memoryview(data)
         while rest:
-            taken = rest[: CHUNK - self._filled]
+            if self._filled == len(self._filling):
+                self._filling += bytes(CHUNK - self._filled)
+            taken = rest[: len(self._filling) - self._filled]
             self._filling[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
             rest = rest[len(taken) :]
@@ -76,7 +80,8 @@ class Receiving:
         """Hand what was filled to a thread, once the chunk before it is written."""
         await self._settled()
         chunk = memoryview(self._filling)[: self._filled]
-        self._filling, self._resting, self._filled = self._resting, self._filling, 0
+        resting = self._resting or bytearray(CHUNK if self._filled == CHUNK else 1)
+        self._filling, self._resting, self._filled = resting, self._filling, 0
         self._writing = in_thread(partial(self._put, chunk))
 
     async def _settled(self) -> None:
@@ -86,7 +91,8 @@ class Receiving:
             await self._sink.advance()
 
     def _put(self, chunk: memoryview) -> None:
-        self._observer.feed(chunk)
+        if self._observer is not None:
+            self._observer.feed(chunk)
         self._sha.update(chunk)
         self._chunks += xxhash.xxh3_128_digest(chunk)
         self._sink.write(chunk)

@@ -53,7 +53,7 @@ class S3Blobs:
 
     @asynccontextmanager
     async def receive(
-        self, observer: Observer, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None
     ) -> AsyncIterator[Receiving]:
         sink = S3Sink(
             self._client,
@@ -62,7 +62,7 @@ class S3Blobs:
             expected=size,
             conditional=self._conditional,
         )
-        receiving = Receiving(sink, observer)
+        receiving = Receiving(sink, observer, expected=size)
         try:
             yield receiving
         finally:

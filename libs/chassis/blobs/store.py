@@ -55,9 +55,9 @@ class BlobStore(Protocol):
         """Raises ``NoSpaceError`` where it is known that ``size`` more bytes do not fit."""
 
     def receive(
-        self, observer: Observer, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None
     ) -> AbstractAsyncContextManager["Receiving"]:
-        """Write, then ``commit``; without that nothing stays. ``size`` is the most expected."""
+        """Write, then ``commit``; without that nothing stays. ``size`` is what is expected."""
 
     def read(
         self, blob: Blob, *, first: int = 0, length: int | None = None, fresh: bool = False

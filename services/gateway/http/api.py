@@ -31,6 +31,8 @@ from services.gateway.upstream import (
 
 _SILENCE: Final = timedelta(seconds=300)
 _PAUSE: Final = timedelta(milliseconds=100)
+HIDDEN: Final[web.RequestKey[frozenset[str]]] = web.RequestKey("hidden", frozenset)
+"""Parameters of the query that the caller's token does not reach to: they are not passed on."""
 PATIENCE: Final = timedelta(seconds=2)
 """How long a service that refuses connections is waited for: it may be restarting."""
 
@@ -72,6 +74,8 @@ class ForwardApi:
         if base is None:
             raise PeerUnavailableError(service, "is not part of this platform")
         url = URL(f"{base.rstrip('/')}{request.rel_url.raw_path_qs}", encoded=True)
+        if HIDDEN in request:
+            url = url.without_query_params(*request[HIDDEN])
         try:
             response = await self._open(service, request, url)
         except NotSentError as error:

@@ -52,9 +52,15 @@ class IdentityApi:
         ]
 
     async def authenticate(self, request: web.Request) -> Principal:
-        identity = await self._tokens.identify(
-            credentials(request.headers), org=request.headers.get(ORGANISATION)
-        )
+        return await self.vouch(request, credentials(request.headers))
+
+    def expiry(self, request: web.Request) -> datetime | None:
+        """Of the token that ``vouch`` was given; None when it does not expire."""
+        return request[_IDENTITY].expires_at
+
+    async def vouch(self, request: web.Request, token: str | None) -> Principal:
+        """The holder of a token of the platform."""
+        identity = await self._tokens.identify(token, org=request.headers.get(ORGANISATION))
         request[_IDENTITY] = identity
         user = identity.user
         return Principal(

@@ -42,6 +42,8 @@ FORWARDS: Final = (
     *_tree("/api/v1/models", "registry", "model"),
     *_tree("/api/registry/bentos", "registry", "bento"),
     *_tree("/api/registry/models", "registry", "model"),
+    *_tree("/api/registry/images", "registry", "image"),
+    *_tree("/v2", "registry", "image"),
     *_tree("/api/v2/deployments", "deployer", "deployment"),
     *_tree("/api/v1/instance_types", "deployer", "instance_type"),
     *_tree("/api/deployments", "deployer", "deployment"),

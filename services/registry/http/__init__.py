@@ -8,9 +8,12 @@ from services.registry.http.bytes import BytesApi
 from services.registry.http.deletion import CollectionApi, DeletionApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
+from services.registry.http.oci import REFUSALS, oci_routes
 from services.registry.http.search import SearchApi
 from services.registry.http.versions import VersionsApi
 from services.registry.service import UseCases
+
+__all__ = ["REFUSALS", "oci_routes", "routes"]
 
 
 def routes(cases: UseCases, store: BlobStore) -> list[Route]:
@@ -20,6 +23,7 @@ def routes(cases: UseCases, store: BlobStore) -> list[Route]:
         *LineageApi(cases.registry, cases.lineage).routes(),
         *CollectionApi(cases.deletion, cases.collection).routes(),
         *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
+        *oci_routes(cases),
     ]
 
 

@@ -108,7 +108,7 @@ class BytesApi:
         await accept_body(request)
         async with self._blobs.receive(walk, size=request.content_length) as receiving:
             received = 0
-            async for chunk in _arriving(request, self._uploads.silence):
+            async for chunk in arriving(request, self._uploads.silence):
                 received += len(chunk)
                 await flow.received(received)
                 await receiving.write(chunk)
@@ -148,7 +148,7 @@ class BytesApi:
         return json_response(version_view(version, self._kind))
 
 
-async def _arriving(request: web.Request, silence: timedelta) -> AsyncIterator[bytes]:
+async def arriving(request: web.Request, silence: timedelta) -> AsyncIterator[bytes]:
     """The body as it comes; a client that sends nothing for ``silence`` is gone."""
     while True:
         try:

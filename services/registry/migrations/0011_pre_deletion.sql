@@ -50,4 +50,6 @@ CREATE TABLE retention (
 CREATE VIEW pointer AS
     SELECT digest FROM version WHERE digest IS NOT NULL
     UNION ALL
-    SELECT digest FROM hold WHERE digest IS NOT NULL;
+    SELECT digest FROM hold WHERE digest IS NOT NULL
+    UNION ALL
+    SELECT digest FROM oci_blob;

@@ -7,6 +7,8 @@ from services.registry.service.deletion import Deletion
 from services.registry.service.holds import Holds, Revisions
 from services.registry.service.integrity import Checked, Integrity
 from services.registry.service.lineage import Lineage
+from services.registry.service.manifests import OciManifests
+from services.registry.service.oci import OciBlobs, Piece
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Found, Search
 from services.registry.service.tx import Tx
@@ -25,7 +27,10 @@ __all__ = [
     "Integrity",
     "Lineage",
     "Listing",
+    "OciBlobs",
+    "OciManifests",
     "Patience",
+    "Piece",
     "Registry",
     "Retentions",
     "Revisions",

@@ -11,6 +11,8 @@ from services.registry.service.deletion import Deletion
 from services.registry.service.holds import Holds
 from services.registry.service.integrity import Integrity
 from services.registry.service.lineage import Lineage
+from services.registry.service.manifests import OciManifests
+from services.registry.service.oci import OciBlobs
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Search
 from services.registry.service.tx import Tx
@@ -30,6 +32,8 @@ class UseCases:
     retentions: Retentions
     collection: Collection
     holds: Holds
+    images: OciBlobs
+    manifests: OciManifests
 
 
 def use_cases(
@@ -41,6 +45,7 @@ def use_cases(
     patience: Patience,
 ) -> UseCases:
     deletion = Deletion(database, undo=undo)
+    images = OciBlobs(database, store)
     return UseCases(
         registry=Registry(database),
         uploads=Uploads(database, store, silence=silence),
@@ -50,6 +55,8 @@ def use_cases(
         aliases=Aliases(database),
         deletion=deletion,
         retentions=Retentions(database, deletion),
-        collection=Collection(database, store, deletion=deletion, patience=patience),
+        collection=Collection(database, store, deletion=deletion, images=images, patience=patience),
         holds=Holds(database),
+        images=images,
+        manifests=OciManifests(database),
     )

@@ -16,6 +16,7 @@ from services.registry.domain import Trashed, Unneeded
 from services.registry.errors import CollectionBrakedError
 from services.registry.plan import BRAKE_BYTES, BRAKE_SHARE, brakes
 from services.registry.service.deletion import Deletion
+from services.registry.service.oci import OciBlobs
 from services.registry.service.tx import Tx
 
 _BATCH: Final = 500
@@ -68,12 +69,14 @@ class Collection:
         store: BlobStore,
         *,
         deletion: Deletion,
+        images: OciBlobs,
         patience: Patience,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._store = store
         self._deletion = deletion
+        self._images = images
         self._patience = patience
         self._clock = clock
 
@@ -94,6 +97,7 @@ class Collection:
         purged = 0
         while await self._deletion.purge_one():
             purged += 1
+        await self._images.let_go(self._clock() - self._patience.unneeded)
         removed = await self._sweep(self._patience.deleting)
         marked = await self._mark(self._patience.unneeded, force=force)
         return Taken(purged, marked, removed)

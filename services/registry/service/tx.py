@@ -9,6 +9,8 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    ManifestStore,
+    OciStore,
     RegistryStore,
     RetentionRows,
     TrashRows,
@@ -26,5 +28,7 @@ class Tx:
     holds: HoldRows
     unneeded: UnneededRows
     retention: RetentionRows
+    oci: OciStore
+    manifests: ManifestStore
     outbox: Outbox
     inbox: Inbox

@@ -4,6 +4,8 @@ from services.registry.store.aliases import AliasStore
 from services.registry.store.blobs import Affected, BlobRows
 from services.registry.store.facts import FIRST_VALUE, FactStore
 from services.registry.store.holds import HoldRows
+from services.registry.store.manifests import ManifestStore
+from services.registry.store.oci import OciStore
 from services.registry.store.retention import RetentionRows
 from services.registry.store.trash import TrashRows
 from services.registry.store.unneeded import UnneededRows
@@ -16,6 +18,8 @@ __all__ = [
     "BlobRows",
     "FactStore",
     "HoldRows",
+    "ManifestStore",
+    "OciStore",
     "RegistryStore",
     "RetentionRows",
     "TrashRows",

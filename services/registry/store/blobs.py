@@ -21,7 +21,8 @@ _KEEP: Final = """
 _OF_ORG: Final = """
     SELECT digest, size_bytes, chunks, place, state FROM blob
     WHERE digest = $2 AND (EXISTS (SELECT FROM version WHERE org_id = $1 AND digest = $2)
-                          OR EXISTS (SELECT FROM hold WHERE org_id = $1 AND digest = $2))
+                          OR EXISTS (SELECT FROM hold WHERE org_id = $1 AND digest = $2)
+                          OR EXISTS (SELECT FROM oci_blob WHERE org_id = $1 AND digest = $2))
 """
 _SIZE: Final = "SELECT size_bytes FROM blob WHERE digest = $1"
 _OLDEST: Final = """

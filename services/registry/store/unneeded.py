@@ -37,7 +37,11 @@ _FORGET: Final = """
     RETURNING b.digest
 """
 _TOTAL: Final = "SELECT coalesce(sum(size_bytes), 0)::bigint FROM blob"
-_KNOWN: Final = "SELECT place FROM blob WHERE place = ANY ($1)"
+_KNOWN: Final = """
+    SELECT place FROM blob WHERE place = ANY ($1)
+    UNION ALL
+    SELECT location FROM oci_piece WHERE location = ANY ($1)
+"""
 
 
 class UnneededRows:

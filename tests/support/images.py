@@ -1,0 +1,33 @@
+"""A registry of images behind the gateway of a test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from libs.chassis.blobs import FileBlobs
+from libs.chassis.postgres import Database
+from services.registry.http import REFUSALS, oci_routes
+from services.registry.service import Patience, use_cases
+from services.registry.wiring import bind
+from tests.support.edge import Surroundings
+from tests.support.postgres import PostgresServer, pool_of
+
+
+@asynccontextmanager
+async def registry_behind(
+    around: Surroundings, server: PostgresServer, folder: Path
+) -> AsyncIterator[None]:
+    """For gateways that are started while the context is entered."""
+    async with server.database("registry") as url, pool_of(url) as pool:
+        day = timedelta(days=1)
+        cases = use_cases(
+            Database(pool, bind),
+            FileBlobs(folder),
+            silence=timedelta(seconds=30),
+            undo=day,
+            patience=Patience(day, deleting=day, unknown=day),
+        )
+        around.services["registry"] = oci_routes(cases)
+        around.forms.update(REFUSALS)
+        yield
