@@ -33,7 +33,8 @@ _BLOB: Final = """
 """
 _TOUCH: Final = """
     UPDATE oci_blob SET touched_at = $4
-    WHERE org_id = $1 AND repository = $2 AND digest = $3 AND touched_at < $4::timestamptz - interval '1 hour'
+    WHERE org_id = $1 AND repository = $2 AND digest = $3
+      AND touched_at < $4::timestamptz - interval '1 hour'
 """
 _MOUNTABLE: Final = """
     SELECT digest, size_bytes, chunks, place AS location FROM oci_blob JOIN blob USING (digest)
