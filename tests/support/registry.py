@@ -63,7 +63,12 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    pool: Pool, folder: Path, *, silence: timedelta = SILENCE, store: BlobStore | None = None
+    pool: Pool,
+    folder: Path,
+    *,
+    silence: timedelta = SILENCE,
+    store: BlobStore | None = None,
+    patience: Patience = PATIENCE,
 ) -> AsyncIterator[Served]:
     """Answers callers of ``X-Test-Org`` that come through ``X-Test-Issuer``."""
 
@@ -77,7 +82,7 @@ async def served(
 
     database = Database(pool, bind)
     store = store or FileBlobs(folder)
-    cases = use_cases(database, store, silence=silence, undo=timedelta(days=7), patience=PATIENCE)
+    cases = use_cases(database, store, silence=silence, undo=timedelta(days=7), patience=patience)
     app = build_app(
         routes(cases, store),
         service="registry",

@@ -45,7 +45,7 @@ def use_cases(
     patience: Patience,
 ) -> UseCases:
     deletion = Deletion(database, undo=undo)
-    images = OciBlobs(database, store)
+    images = OciBlobs(database, store, stay=patience.unneeded)
     return UseCases(
         registry=Registry(database),
         uploads=Uploads(database, store, silence=silence),

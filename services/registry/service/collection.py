@@ -97,7 +97,7 @@ class Collection:
         purged = 0
         while await self._deletion.purge_one():
             purged += 1
-        await self._images.let_go(self._clock() - self._patience.unneeded)
+        await self._images.let_go()
         removed = await self._sweep(self._patience.deleting)
         marked = await self._mark(self._patience.unneeded, force=force)
         return Taken(purged, marked, removed)

@@ -25,6 +25,8 @@ from services.registry.service.tx import Tx
 from services.registry.service.uploads import STORED_BYTES
 
 _KEPT: Final = "sha256:"
+_TOUCHES: Final = 24
+"""So often at most it is noted, in the time that a blob stays, that somebody asked for it."""
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 
 
@@ -40,8 +42,9 @@ class Piece:
 class OciBlobs:
     """An organisation has a blob where a repository of its own links it, and nowhere else.
 
-    Each piece of an upload lies in the store by itself, so that an upload goes on wherever and
-    whenever. Mostly there is one, and that is the blob.
+    One that no manifest needs stays for ``stay`` after somebody asked for it. Each piece of an
+    upload lies in the store by itself, so that it goes on wherever and whenever; mostly there is
+    one, and that is the blob.
     """
 
     def __init__(
@@ -49,20 +52,23 @@ class OciBlobs:
         database: Database[Tx],
         store: BlobStore,
         *,
+        stay: timedelta,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._store = store
+        self._stay = stay
         self._clock = clock
         self._sending: set[UUID] = set()
 
     async def find(self, place: Place, digest: str) -> Blob:
-        """Whoever asks may name it in a manifest soon: it stays for a day."""
+        """Whoever asks may name it in a manifest soon: it stays for a while."""
         async with self._database.transaction() as tx:
             blob = await tx.oci.blob(place, await tx.oci.kept_as(place.org_id, digest))
             if blob is None:
                 raise OciUnknownError(OciCode.BLOB_UNKNOWN, f"{place.repository} has no {digest}")
-            await tx.oci.touch(place, blob.digest, self._clock())
+            now = self._clock()
+            await tx.oci.touch(place, blob.digest, now=now, since=now - self._stay / _TOUCHES)
         return blob
 
     async def mount(self, place: Place, digest: str, *, source: str | None) -> bool:
@@ -129,15 +135,16 @@ class OciBlobs:
                 return
             await self._end(silent)
 
-    async def let_go(self, since: datetime) -> None:
-        """Links to blobs that no manifest needs, and that nobody has asked for since then."""
+    async def let_go(self) -> None:
+        """Links to blobs that no manifest needs, and that nobody has asked for in a while."""
+        since = self._clock() - self._stay
         async with self._database.read() as tx:
             places = await tx.oci.loose_places(since)
         for place in places:
             async with self._database.transaction() as tx:
                 await tx.manifests.alone(place)
                 for digest in await tx.oci.loose(place, since):
-                    await self._unlink(tx, place, digest)
+                    await self._unlink(tx, place, digest, since=since)
 
     @contextmanager
     def _alone(self, upload_id: UUID) -> Iterator[None]:
@@ -225,10 +232,12 @@ class OciBlobs:
             await tx.store.charge(place.org_id, reserved=0, committed=blob.size_bytes)
         await tx.oci.link(place, blob.digest, self._clock())
 
-    async def _unlink(self, tx: Tx, place: Place, digest: str) -> bool:
+    async def _unlink(
+        self, tx: Tx, place: Place, digest: str, *, since: datetime | None = None
+    ) -> bool:
         size = await tx.blobs.size_of(digest)
         await tx.oci.has(place.org_id, digest)
-        if not await tx.oci.unlink(place, digest):
+        if not await tx.oci.unlink(place, digest, since=since):
             return False
         if not await tx.oci.has(place.org_id, digest):
             await tx.store.charge(place.org_id, reserved=0, committed=-size)

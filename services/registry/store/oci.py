@@ -30,17 +30,17 @@ _SILENT: Final = """
 _BLOB: Final = """
     SELECT digest, size_bytes, chunks, place AS location FROM oci_blob JOIN blob USING (digest)
     WHERE org_id = $1 AND repository = $2 AND digest = $3 AND state <> 'damaged'
+    FOR KEY SHARE OF oci_blob
 """
 _TOUCH: Final = """
     UPDATE oci_blob SET touched_at = $4
-    WHERE org_id = $1 AND repository = $2 AND digest = $3
-      AND touched_at < $4::timestamptz - interval '1 hour'
+    WHERE org_id = $1 AND repository = $2 AND digest = $3 AND touched_at < $5
 """
 _MOUNTABLE: Final = """
     SELECT digest, size_bytes, chunks, place AS location FROM oci_blob JOIN blob USING (digest)
     WHERE org_id = $1 AND digest = $2 AND ($3::text IS NULL OR repository = $3)
       AND state <> 'damaged'
-    LIMIT 1
+    LIMIT 1 FOR KEY SHARE OF blob
 """
 _KEPT_AS: Final = "SELECT blob FROM oci_digest WHERE org_id = $1 AND digest = $2"
 _ALSO_KNOWN: Final = "INSERT INTO oci_digest VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
@@ -49,6 +49,10 @@ _ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 8))"
 _LINK: Final = """
     INSERT INTO oci_blob VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, repository, digest) DO UPDATE SET touched_at = excluded.touched_at
+"""
+_UNLINK_LOOSE: Final = """
+    DELETE FROM oci_blob
+    WHERE org_id = $1 AND repository = $2 AND digest = $3 AND touched_at <= $4 RETURNING digest
 """
 _LOOSE: Final = """
     SELECT l.digest FROM oci_blob l
@@ -112,9 +116,9 @@ class OciStore:
         row = await self._connection.fetchrow(_BLOB, place.org_id, place.repository, digest)
         return Blob(**row) if row else None
 
-    async def touch(self, place: Place, digest: str, now: datetime) -> None:
-        """Somebody counts on it: it is not loose for a while."""
-        await self._connection.execute(_TOUCH, place.org_id, place.repository, digest, now)
+    async def touch(self, place: Place, digest: str, *, now: datetime, since: datetime) -> None:
+        """Somebody counts on it: it is not loose for a while. Written at most once ``since``."""
+        await self._connection.execute(_TOUCH, place.org_id, place.repository, digest, now, since)
 
     async def loose_places(self, since: datetime) -> list[Place]:
         """Repositories with blobs that no manifest needs, and nobody has asked for since then."""
@@ -145,7 +149,9 @@ class OciStore:
     async def link(self, place: Place, digest: str, now: datetime) -> None:
         await self._connection.execute(_LINK, place.org_id, place.repository, digest, now)
 
-    async def unlink(self, place: Place, digest: str) -> bool:
-        """False when there was nothing to remove."""
-        found = await self._connection.fetchval(_UNLINK, place.org_id, place.repository, digest)
-        return found is not None
+    async def unlink(self, place: Place, digest: str, *, since: datetime | None = None) -> bool:
+        """False when there was nothing to remove, or somebody has asked for it after ``since``."""
+        key = (place.org_id, place.repository, digest)
+        if since is None:
+            return await self._connection.fetchval(_UNLINK, *key) is not None
+        return await self._connection.fetchval(_UNLINK_LOOSE, *key, since) is not None

@@ -269,10 +269,12 @@ async def test_an_upload_without_bytes_for_a_day_is_forgotten(
         return datetime.now(UTC) + timedelta(days=1, minutes=1)
 
     folder = registry.folder
-    today = OciBlobs(Database(pool, bind), FileBlobs(folder))
+    today = OciBlobs(Database(pool, bind), FileBlobs(folder), stay=timedelta(days=1))
     await today.forget_silent()
     assert (await call(session, "GET", upload)).status == 204
-    tomorrow = OciBlobs(Database(pool, bind), FileBlobs(folder), clock=later)
+    tomorrow = OciBlobs(
+        Database(pool, bind), FileBlobs(folder), stay=timedelta(days=1), clock=later
+    )
     await tomorrow.forget_silent()
 
     assert (await call(session, "GET", upload)).status == 404
