@@ -98,7 +98,7 @@ class Layout:
         root = self.home.root
         match service:
             case "registry":
-                return {"BLOBS__ROOT": str(root / "blobs")}
+                return {"BLOBS__ROOT": str(root / "blobs"), "PUBLIC_URL": self.url}
             case "builder":
                 return {"ROOT": str(root / "builder")}
             case "deployer":

@@ -27,6 +27,7 @@ from libs.chassis.listener import Listener
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
+from libs.chassis.signedurls import UrlVerifier
 from libs.contracts.bus import consumers_of
 from services.gateway.consumers import RouteConsumer
 from services.gateway.controller import Corrector, Follower, tidy
@@ -38,6 +39,7 @@ from services.gateway.http.edge import build_endpoints
 from services.gateway.http.endpoints import Endpoints, Limits
 from services.gateway.http.identity import IdentityApi
 from services.gateway.http.images import ImagesApi
+from services.gateway.http.signed import SignedUrls
 from services.gateway.service.bootstrap import Bootstrap
 from services.gateway.service.images import ImageTokens
 from services.gateway.service.routes import Routes
@@ -132,10 +134,12 @@ def _api(core: _Core, forwards: ForwardApi, settings: Settings) -> web.Applicati
     identity, keys = IdentityApi(core.tokens), settings.identity
     tokens = ImageTokens(keys.key_file, keys.public_keys_file)
     images = ImagesApi(identity, tokens, public_url=settings.public_url)
+    urls = UrlVerifier(keys.public_keys_file, issuers={"registry"})
+    signed = SignedUrls(urls, otherwise=images.authenticate)
     return build_app(
         [*identity.routes(), *images.routes(), *forwards.routes()],
         service=SERVICE,
-        authenticate=images.authenticate,
+        authenticate=signed.authenticate,
         forms=images.forms,
         ready=partial(_readiness, core),
         public_edge=True,

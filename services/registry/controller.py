@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from libs.chassis.blobs import BlobsRefusedError, BlobsUnavailableError
 from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
-from libs.chassis.lifecycle import sleep_or_stop
+from libs.chassis.lifecycle import Wake, sleep_or_stop
 from libs.chassis.metrics import REGISTRY
 from libs.chassis.postgres import DatabaseUnavailableError
 from services.registry.service import (
@@ -23,9 +23,13 @@ from services.registry.service import (
     Retentions,
     Revisions,
     Search,
+    Transfers,
     Uploads,
+    Verifying,
 )
 
+_LANES: Final = 3
+_LOOK: Final = timedelta(seconds=5)
 _PAUSE: Final = timedelta(minutes=1)
 _OLDEST: Final = Gauge(
     "yokocho_blob_oldest_check_seconds",
@@ -78,6 +82,34 @@ async def lead(run: Callable[[], Awaitable[None]], lease: Lease) -> None:
             _log.warning("loop.paused", reason="another replica may have taken over")
 
 
+async def forget_transfers(transfers: Transfers) -> None:
+    """Uploads by signed URLs that nobody finished."""
+    while True:
+        try:
+            await transfers.forget_expired()
+        except (DatabaseUnavailableError, BlobsUnavailableError, BlobsRefusedError) as error:
+            _log.warning("transfers.not_swept", detail=error.detail)
+        if await sleep_or_stop(_OFTEN):
+            return
+
+
+async def verify_sent(verifying: Verifying, wake: Wake) -> None:
+    """Several at once: hashing waits for the store more than it computes. Never returns."""
+
+    async def lane() -> None:
+        while True:
+            try:
+                while await verifying.turn():
+                    pass
+            except ServiceError as error:
+                _log.warning("verifying.deferred", code=error.code, detail=error.detail)
+            await wake.wait(_LOOK)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(_LANES):
+            group.create_task(lane(), name=f"verifying {number}")
+
+
 class Scrubber:
     """Reads everything again, the longest unread first, at a pace that leaves room for work."""
 
@@ -126,6 +158,7 @@ class Collector:
                 self._retentions.apply_all,
                 self._collection.run,
                 self._collection.remove_unknown,
+                self._collection.forget_unfinished,
             ):
                 try:
                     await step()

@@ -1,6 +1,7 @@
 """What the registry can refuse."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from libs.chassis.errors import Kind, ServiceError
@@ -126,6 +127,24 @@ class QuotaExceededError(ServiceError):
             needed=needed,
             used=used,
             maximum=maximum,
+        )
+
+
+class TransferUnknownError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "transfer-unknown"
+    title: ClassVar[str] = "No such upload is under way"
+
+
+class VersionVerifyingError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "version-verifying"
+    title: ClassVar[str] = "The bytes are still being verified"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"the bytes of '{version}' have come and are being verified: ask again in a moment",
+            retry_after=timedelta(seconds=5),
         )
 
 

@@ -1,6 +1,6 @@
 """The registry's environment. Read once, in ``__main__``; passed from there by argument."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -14,6 +14,11 @@ class UploadSettings(SettingsGroup):
 
     silence_seconds: float = Field(
         default=60.0, ge=1, description="How long a client may send nothing before it is gone"
+    )
+    strategy: Literal["proxy", "presigned", "multipart"] = Field(
+        default="proxy",
+        description="How clients send where their organisation has not chosen: through the "
+        "service, by one signed URL, or in parts by one each",
     )
 
 
@@ -51,6 +56,11 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_REGISTRY_")
 
     blobs: BlobSettings
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9._:\[\]-]+/?$",
+        description="Where clients reach the API, for signed URLs of our own",
+    )
     uploads: UploadSettings = UploadSettings()
     scrub: ScrubSettings = ScrubSettings()
     collect: CollectSettings = CollectSettings()

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from libs.contracts.identity import Person
-from services.registry.domain import Kind, Repository, Version, models_of, normalised
+from services.registry.domain import Kind, Repository, Upload, Version, models_of, normalised
 
+_UPLOADS: Final = {Upload.VERIFYING.value: Upload.SUCCESS.value}
+"""What older clients would not know."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +62,7 @@ def version_view(version: Version, kind: str) -> dict[str, Any]:
         "version": version.version,
         "manifest": normalised(manifest) if kind == Kind.BENTO else manifest,
         "image_build_status": version.image_status,
-        "upload_status": version.upload_status,
+        "upload_status": _UPLOADS.get(version.upload_status, version.upload_status),
         "upload_started_at": moment(version.upload_started_at),
         "upload_finished_at": moment(version.upload_finished_at),
         "upload_finished_reason": version.upload_reason,

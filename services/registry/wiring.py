@@ -24,6 +24,7 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Outbox, Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Connection, Database, Pool, create_pool
+from libs.chassis.signedurls import UrlSigner
 from libs.contracts.bus import consumers_of
 from services.registry.consumers import ImageConsumer
 from services.registry.controller import (
@@ -31,10 +32,13 @@ from services.registry.controller import (
     Scrubber,
     describe_missing,
     fail_abandoned,
+    forget_transfers,
     forget_uploads,
     lead,
+    verify_sent,
 )
-from services.registry.http import REFUSALS, routes
+from services.registry.domain import Strategy
+from services.registry.http import REFUSALS, Urls, routes
 from services.registry.service import Patience, Registry, Tx, UseCases, use_cases
 from services.registry.settings import Settings
 from services.registry.store import (
@@ -46,6 +50,7 @@ from services.registry.store import (
     OciStore,
     RegistryStore,
     RetentionRows,
+    TransferRows,
     TrashRows,
     UnneededRows,
 )
@@ -72,12 +77,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     ):
         wake = Wake()
         database = Database(pool, partial(bind, epoch=settings.epoch), committed=wake.set)
-        cases = cases_of(settings, database, store)
+        sent = Wake()
+        cases = cases_of(settings, database, store, woken=sent.set)
         if settings.blobs.root is not None:
             await cases.uploads.fail_all()
         yield Parts(
             app=build_app(
-                routes(cases, store),
+                routes(cases, store, _urls(settings)),
                 service=SERVICE,
                 forms=REFUSALS,
                 authenticate=service_authenticator(
@@ -95,12 +101,24 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
                 "descriptions": partial(describe_missing, cases.search),
                 "abandoned-uploads": partial(fail_abandoned, cases.uploads),
                 "abandoned-images": partial(forget_uploads, cases.images),
+                "verifying": partial(verify_sent, cases.verifying, sent),
+                "expired-transfers": partial(forget_transfers, cases.transfers),
                 **_led(settings, pool, session, cases=cases),
             },
         )
 
 
-def cases_of(settings: Settings, database: Database[Tx], store: BlobStore) -> UseCases:
+def _urls(settings: Settings) -> Urls:
+    return Urls(UrlSigner(SERVICE, settings.identity.key_file), settings.public_url)
+
+
+def cases_of(
+    settings: Settings,
+    database: Database[Tx],
+    store: BlobStore,
+    *,
+    woken: Callable[[], None] = lambda: None,
+) -> UseCases:
     collect = settings.collect
     return use_cases(
         database,
@@ -112,6 +130,8 @@ def cases_of(settings: Settings, database: Database[Tx], store: BlobStore) -> Us
             deleting=timedelta(hours=collect.deleting_hours),
             unknown=timedelta(hours=collect.unknown_hours),
         ),
+        strategy=Strategy(settings.uploads.strategy),
+        woken=woken,
     )
 
 
@@ -128,6 +148,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         oci=OciStore(connection),
         manifests=ManifestStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
+        transfers=TransferRows(connection),
         inbox=Inbox(connection),
     )
 

@@ -34,7 +34,7 @@ from services.builder.domain import BuildView
 from services.builder.environments import Folders, Uv
 from services.builder.service import Builds, Images, Making, Tx
 from services.builder.upstream import Registry
-from services.registry.http import routes
+from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
@@ -205,7 +205,7 @@ def _registry(
         database, store, silence=day, undo=day, patience=Patience(day, deleting=day, unknown=day)
     )
     return build_app(
-        routes(cases, store),
+        routes(cases, store, Urls(None, None)),
         service="registry",
         authenticate=authenticate,
         ready=always_ready,

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,12 @@ from aiohttp import web
 
 from libs.chassis.blobs import BlobStore, FileBlobs
 from libs.chassis.http import Readiness, build_app
-from libs.chassis.lifecycle import listen
+from libs.chassis.lifecycle import Wake, listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.http import REFUSALS, routes
+from services.registry.http import REFUSALS, Urls, routes
 from services.registry.service import Patience, Uploads, UseCases, use_cases
 from services.registry.wiring import bind
 
@@ -32,6 +32,7 @@ PERSON: Final = Person(
 )
 BENTOS: Final = "/api/v1/bento_repositories/iris/bentos"
 SILENCE: Final = timedelta(seconds=60)
+_NO_URLS: Final = Urls(None, None)
 _DAY: Final = timedelta(days=1)
 PATIENCE: Final = Patience(unneeded=_DAY, deleting=_DAY, unknown=_DAY)
 _USAGE: Final = """
@@ -50,6 +51,8 @@ class Served:
     url: str
     cases: UseCases
     folder: Path
+    sent: Wake
+    """Set when something has come that is to be verified."""
 
     @property
     def uploads(self) -> Uploads:
@@ -69,6 +72,7 @@ async def served(
     silence: timedelta = SILENCE,
     store: BlobStore | None = None,
     patience: Patience = PATIENCE,
+    urls: Urls = _NO_URLS,
 ) -> AsyncIterator[Served]:
     """Answers callers of ``X-Test-Org`` that come through ``X-Test-Issuer``."""
 
@@ -80,11 +84,11 @@ async def served(
     async def ready() -> Readiness:
         return Readiness()
 
-    database = Database(pool, bind)
     store = store or FileBlobs(folder)
-    cases = use_cases(database, store, silence=silence, undo=timedelta(days=7), patience=patience)
+    sent = Wake()
+    cases = _cases(pool, store, silence=silence, patience=patience, woken=sent.set)
     app = build_app(
-        routes(cases, store),
+        routes(cases, store, urls),
         service="registry",
         forms=REFUSALS,
         authenticate=authenticate,
@@ -93,10 +97,28 @@ async def served(
     server = Server(Listener(app, listen("127.0.0.1", 0)))
     await server.start()
     try:
-        yield Served(f"http://{server.address}", cases, folder)
+        yield Served(f"http://{server.address}", cases, folder, sent)
     finally:
         await server.drain(timedelta(seconds=1))
         await server.close()
+
+
+def _cases(
+    pool: Pool,
+    store: BlobStore,
+    *,
+    silence: timedelta,
+    patience: Patience,
+    woken: Callable[[], None],
+) -> UseCases:
+    return use_cases(
+        Database(pool, bind),
+        store,
+        silence=silence,
+        undo=timedelta(days=7),
+        patience=patience,
+        woken=woken,
+    )
 
 
 def archive(

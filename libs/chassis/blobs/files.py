@@ -78,6 +78,16 @@ class FileBlobs:
         with suppress(FileNotFoundError):
             (self._root / location).rename(self._quarantine / Path(location).name)
 
+    @property
+    def direct(self) -> None:
+        """A folder is reached by nobody else."""
+
+    async def forget_before(self, since: datetime) -> int:
+        old = [each for each in self._staging.iterdir() if _changed(each) <= since]
+        for each in old:
+            each.unlink(missing_ok=True)
+        return len(old)
+
     async def everything(self) -> AsyncIterator[Stored]:
         for folder in await asyncio.to_thread(lambda: sorted(self._folder.iterdir())):
             for each in await asyncio.to_thread(self._list, folder):
@@ -176,6 +186,13 @@ def _pread(file: IO[bytes], at: int) -> bytes:
         if error.errno != errno.EIO:
             raise
         return b""
+
+
+def _changed(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _let_go(file: IO[bytes]) -> None:

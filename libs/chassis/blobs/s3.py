@@ -4,12 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 from uuid_utils.compat import uuid7
 
 from libs.chassis.blobs.cache import ChunkCache
+from libs.chassis.blobs.direct import Direct
 from libs.chassis.blobs.errors import BlobDamagedError, BlobsUnavailableError
 from libs.chassis.blobs.receiving import Receiving
 from libs.chassis.blobs.s3answers import answers, is_missing
@@ -41,12 +43,14 @@ class S3Blobs:
         prefix: str = "",
         cache: ChunkCache | None = None,
         conditional: bool = True,
+        direct: Direct,
     ) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
         self._cache = cache
         self._conditional = conditional
+        self.direct = direct
 
     def require(self, size: int) -> None:
         """Nobody can know how much a bucket takes."""
@@ -105,6 +109,9 @@ class S3Blobs:
                 if not is_missing(error):
                     raise
         await self.remove(location)
+
+    async def forget_before(self, since: datetime) -> int:
+        return await self.direct.forget_before(since)
 
     async def everything(self) -> AsyncIterator[Stored]:
         pages = self._client.get_paginator("list_objects_v2").paginate(

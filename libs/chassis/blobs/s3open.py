@@ -11,6 +11,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from libs.chassis.blobs.cache import ChunkCache
+from libs.chassis.blobs.direct import S3Direct
 from libs.chassis.blobs.errors import BlobsRefusedError
 from libs.chassis.blobs.s3 import S3Blobs
 from libs.chassis.blobs.s3answers import answers, is_missing
@@ -36,12 +37,15 @@ async def open_s3(settings: S3Settings) -> AsyncIterator[S3Blobs]:
                 ChunkCache.open(settings.cache_folder, limit_bytes=settings.cache_bytes)
             )
         conditional = await _probe(client, settings)
+        endpoint = settings.public_endpoint or settings.endpoint
+        public = await stack.enter_async_context(client_of(settings, endpoint))
         yield S3Blobs(
             client,
             settings.bucket,
             prefix=settings.prefix,
             cache=cache,
             conditional=conditional,
+            direct=S3Direct(client, public, settings.bucket, prefix=settings.prefix),
         )
 
 

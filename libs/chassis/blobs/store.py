@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import xxhash
 
 if TYPE_CHECKING:
+    from libs.chassis.blobs.direct import Direct
     from libs.chassis.blobs.receiving import Receiving
 
 CHUNK: Final = 4 * 2**20
@@ -73,6 +74,13 @@ class BlobStore(Protocol):
 
     async def quarantine(self, location: str) -> None:
         """Keep it for people to look at, where nothing reads it. Idempotent."""
+
+    @property
+    def direct(self) -> "Direct | None":
+        """How clients send to the store by themselves, where they can."""
+
+    async def forget_before(self, since: datetime) -> int:
+        """What was begun before then and never became a blob; how many."""
 
     def everything(self) -> AsyncIterator[Stored]:
         """All that lies there; what comes or goes meanwhile may be among it."""

@@ -10,29 +10,31 @@ from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.oci import REFUSALS, oci_routes
 from services.registry.http.search import SearchApi
+from services.registry.http.transfers import SignedApi, TransferApi, Urls
 from services.registry.http.versions import VersionsApi
 from services.registry.service import UseCases
 
-__all__ = ["REFUSALS", "oci_routes", "routes"]
+__all__ = ["REFUSALS", "Urls", "oci_routes", "routes"]
 
 
-def routes(cases: UseCases, store: BlobStore) -> list[Route]:
+def routes(cases: UseCases, store: BlobStore, urls: Urls) -> list[Route]:
     """Everything the registry answers."""
     return [
-        *(route for kind in Kind for route in _of_kind(cases, store, kind)),
+        *(route for kind in Kind for route in _of_kind(cases, store, urls, kind=kind)),
         *LineageApi(cases.registry, cases.lineage).routes(),
         *CollectionApi(cases.deletion, cases.collection).routes(),
         *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
+        *SignedApi(cases, store).routes(),
         *oci_routes(cases),
     ]
 
 
-def _of_kind(cases: UseCases, store: BlobStore, kind: Kind) -> list[Route]:
+def _of_kind(cases: UseCases, store: BlobStore, urls: Urls, *, kind: Kind) -> list[Route]:
     registry = cases.registry
-    sending = BytesApi(registry, cases.uploads, store, integrity=cases.integrity, kind=kind)
     return [
-        *VersionsApi(registry, kind).routes(),
-        *sending.routes(),
+        *VersionsApi(cases, kind).routes(),
+        *BytesApi(cases, store, kind=kind).routes(),
+        *TransferApi(cases, urls, kind=kind).routes(),
         *SearchApi(cases.search, kind).routes(),
         *AliasApi(registry, cases.aliases, kind).routes(),
         *DeletionApi(registry, cases.deletion, cases.retentions, kind=kind).routes(),

@@ -14,7 +14,8 @@ from libs.contracts.identity import Person, Principal
 from libs.contracts.types import Slug
 from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import QueryRefusedError, RepositoryNotFoundError
-from services.registry.service import Listing, Registry
+from services.registry.http.strategy import told
+from services.registry.service import Listing, UseCases
 from services.registry.views import full_view, page, repository_view, version_view
 
 _BODY: Final = 16 * 2**20
@@ -61,8 +62,9 @@ class CreateVersion(UpdateVersion):
 
 
 class VersionsApi:
-    def __init__(self, registry: Registry, kind: Kind) -> None:
-        self._registry = registry
+    def __init__(self, cases: UseCases, kind: Kind) -> None:
+        self._registry = cases.registry
+        self._transfers = cases.transfers
         self._kind = kind
 
     def routes(self) -> list[Route]:
@@ -145,12 +147,13 @@ class VersionsApi:
             labels=body.pairs,
             build_at=body.build_at,
         )
-        return self._view(await self._registry.create_version(repository, draft))
+        return await self._view(request, await self._registry.create_version(repository, draft))
 
     async def get(self, request: web.Request) -> web.Response:
         repository = await self._repository(request)
         found = await self._registry.find(repository, request.match_info["version"])
-        return json_response(full_view(repository, found, await self._newest(repository)))
+        shown = full_view(repository, found, await self._newest(repository))
+        return json_response(shown | await told(request, self._transfers, found.org_id))
 
     async def update(self, request: web.Request) -> web.Response:
         body = await read_body(request, UpdateVersion, limit=_BODY)
@@ -163,7 +166,7 @@ class VersionsApi:
             manifest=_json(body.manifest),
             labels=found.labels if body.labels is None else body.pairs,
         )
-        return self._view(revised)
+        return await self._view(request, revised)
 
     async def _repository(self, request: web.Request) -> Repository:
         name = request.match_info["repository"]
@@ -174,8 +177,9 @@ class VersionsApi:
         _, found = await self._registry.newest(repository.org_id, self._kind, listing)
         return found[0][1] if found else None
 
-    def _view(self, version: Version) -> web.Response:
-        return json_response(version_view(version, self._kind))
+    async def _view(self, request: web.Request, version: Version) -> web.Response:
+        shown = version_view(version, self._kind)
+        return json_response(shown | await told(request, self._transfers, version.org_id))
 
 
 def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:

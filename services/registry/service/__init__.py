@@ -1,6 +1,7 @@
 """Use cases: versions and what is asked about them, the uploads that fill them, and their end."""
 
 from services.registry.service.aliases import Aliases
+from services.registry.service.archives import described
 from services.registry.service.cases import UseCases, use_cases
 from services.registry.service.collection import Collection, Patience, Taken
 from services.registry.service.deletion import Deletion
@@ -11,12 +12,15 @@ from services.registry.service.manifests import OciManifests
 from services.registry.service.oci import OciBlobs, Piece
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Found, Search
+from services.registry.service.transfers import LIFETIME, Transfers
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
+from services.registry.service.verifying import Verifying
 from services.registry.service.versions import Listing, Registry
 
 __all__ = [
     "INTERRUPTED",
+    "LIFETIME",
     "Aliases",
     "Checked",
     "Collection",
@@ -36,8 +40,11 @@ __all__ = [
     "Revisions",
     "Search",
     "Taken",
+    "Transfers",
     "Tx",
     "Uploads",
     "UseCases",
+    "Verifying",
+    "described",
     "use_cases",
 ]

@@ -1,10 +1,12 @@
 """All use cases, on one database and one store."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from libs.chassis.blobs import BlobStore
 from libs.chassis.postgres import Database
+from services.registry.domain import Strategy
 from services.registry.service.aliases import Aliases
 from services.registry.service.collection import Collection, Patience
 from services.registry.service.deletion import Deletion
@@ -15,8 +17,10 @@ from services.registry.service.manifests import OciManifests
 from services.registry.service.oci import OciBlobs
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Search
+from services.registry.service.transfers import Transfers
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import Uploads
+from services.registry.service.verifying import Verifying
 from services.registry.service.versions import Registry
 
 
@@ -34,6 +38,8 @@ class UseCases:
     holds: Holds
     images: OciBlobs
     manifests: OciManifests
+    transfers: Transfers
+    verifying: Verifying
 
 
 def use_cases(
@@ -43,12 +49,15 @@ def use_cases(
     silence: timedelta,
     undo: timedelta,
     patience: Patience,
+    strategy: Strategy = Strategy.PROXY,
+    woken: Callable[[], None] = lambda: None,
 ) -> UseCases:
+    uploads = Uploads(database, store, silence=silence)
     deletion = Deletion(database, undo=undo)
     images = OciBlobs(database, store, stay=patience.unneeded)
     return UseCases(
         registry=Registry(database),
-        uploads=Uploads(database, store, silence=silence),
+        uploads=uploads,
         integrity=Integrity(database, store),
         search=Search(database),
         lineage=Lineage(database),
@@ -59,4 +68,6 @@ def use_cases(
         holds=Holds(database),
         images=images,
         manifests=OciManifests(database),
+        transfers=Transfers(database, store, woken=woken, default=strategy),
+        verifying=Verifying(database, store, uploads),
     )

@@ -132,6 +132,10 @@ class Collection:
             _log.info("blob.unknown_removed", location=each.location, bytes=each.size_bytes)
         return lost
 
+    async def forget_unfinished(self) -> int:
+        """What was begun in the store itself and never became anything; how many."""
+        return await self._store.forget_before(self._clock() - self._patience.unknown)
+
     async def _unknown(self, batch: Sequence[Stored]) -> list[Stored]:
         """Asked after the listing: what a push finished meanwhile is known by then."""
         since = self._clock() - self._patience.unknown

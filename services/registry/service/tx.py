@@ -13,6 +13,7 @@ from services.registry.store import (
     OciStore,
     RegistryStore,
     RetentionRows,
+    TransferRows,
     TrashRows,
     UnneededRows,
 )
@@ -31,4 +32,5 @@ class Tx:
     oci: OciStore
     manifests: ManifestStore
     outbox: Outbox
+    transfers: TransferRows
     inbox: Inbox

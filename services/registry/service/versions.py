@@ -19,6 +19,7 @@ from services.registry.errors import (
     RepositoryNotFoundError,
     VersionExistsError,
     VersionNotFoundError,
+    VersionVerifyingError,
 )
 from services.registry.service.tx import Tx
 from services.registry.views import full_view
@@ -153,6 +154,8 @@ class Registry:
         """The bytes of an uploaded version."""
         if version.digest is None and version.lives_elsewhere:
             raise NotUploadedError(f"the bytes of '{version.version}' are on a hub, not here")
+        if version.upload_status == Upload.VERIFYING:
+            raise VersionVerifyingError(version.version)
         if version.upload_status != Upload.SUCCESS or version.digest is None:
             reason = version.upload_reason or f"its upload is {version.upload_status}"
             raise NotUploadedError(f"'{version.version}' has no bytes: {reason}")

@@ -7,6 +7,7 @@ from services.registry.store.holds import HoldRows
 from services.registry.store.manifests import ManifestStore
 from services.registry.store.oci import OciStore
 from services.registry.store.retention import RetentionRows
+from services.registry.store.transfers import TransferRows
 from services.registry.store.trash import TrashRows
 from services.registry.store.unneeded import UnneededRows
 from services.registry.store.versions import RegistryStore
@@ -22,6 +23,7 @@ __all__ = [
     "OciStore",
     "RegistryStore",
     "RetentionRows",
+    "TransferRows",
     "TrashRows",
     "UnneededRows",
 ]

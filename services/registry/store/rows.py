@@ -8,7 +8,7 @@ from services.registry.domain import Repository, Version
 
 WITH_REPOSITORY: Final = """
     SELECT v.*, r.id AS r_id, r.name AS r_name, r.description AS r_description,
-           r.created_at AS r_created_at, r.creator AS r_creator
+           r.created_at AS r_created_at, r.creator AS r_creator, r.kind AS r_kind
 """
 """Versions ``v`` beside their repositories ``r``; see ``repository_beside``."""
 _COLUMNS: Final = tuple(Version.__dataclass_fields__)

@@ -41,6 +41,10 @@ _KNOWN: Final = """
     SELECT place FROM blob WHERE place = ANY ($1)
     UNION ALL
     SELECT location FROM oci_piece WHERE location = ANY ($1)
+    UNION ALL
+    SELECT location FROM transfer_part WHERE location = ANY ($1)
+    UNION ALL
+    SELECT location FROM transfer WHERE location = ANY ($1)
 """
 
 

@@ -72,6 +72,8 @@ _FINISH = """
 """
 _SILENT = """
     SELECT * FROM version WHERE upload_status = 'uploading' AND upload_alive_at <= $1
+      AND NOT EXISTS (SELECT FROM transfer t
+                      WHERE t.version_id = version.id AND t.expires_at > now() AND t.state = 'open')
     ORDER BY upload_alive_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 _CHARGE = """

@@ -12,8 +12,8 @@ from libs.chassis.http import Route, accept_body
 from libs.contracts.oci import OciCode
 from services.registry.domain import OciUpload, Place
 from services.registry.errors import OciRefusedError, OciUnknownError
-from services.registry.http.bytes import arriving
 from services.registry.http.oci.answers import place_of, received, require_name
+from services.registry.http.receiving import arriving
 from services.registry.manifests import require_digest
 from services.registry.service import OciBlobs, Piece
 
