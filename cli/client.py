@@ -15,6 +15,7 @@ from cli.home import Home
 from cli.ports import LOOPBACK
 
 _SECONDS: Final = 30
+_PIECE: Final = 2**20
 _QUIET_SECONDS: Final = 3600
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """The platform is on this machine: a proxy of the environment is not for it."""
@@ -44,8 +45,14 @@ class Api:
     def put(self, path: str, body: object) -> Any:
         return self._sent("PUT", path, body)
 
-    def delete(self, path: str) -> None:
-        self._sent("DELETE", path, None)
+    def delete(self, path: str) -> Any:
+        return self._sent("DELETE", path, None)
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """Bytes as they come."""
+        with self._asked("GET", path, headers={}) as answer:
+            while piece := answer.read(_PIECE):
+                yield piece
 
     def lines(
         self,

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import typer
 
+from cli.commands.inside import add_inside
+from cli.commands.removal import add_removal
 from cli.errors import CommandError
 from cli.options import HomeOption, JsonOption, home_at, show, table
 
@@ -22,6 +24,8 @@ def registry_app(kind: str) -> typer.Typer:
     app.command("aliases")(_aliases(kind))
     app.command("alias")(_mover(kind))
     app.command("unalias")(_remover(kind))
+    add_removal(app, kind)
+    add_inside(app, kind)
     return app
 
 

@@ -69,6 +69,12 @@ class AliasElsewhereError(ServiceError):
         )
 
 
+class FileNotInArchiveError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "file-not-found"
+    title: ClassVar[str] = "No such file in the version"
+
+
 class BlobNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "blob-not-found"

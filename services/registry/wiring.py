@@ -46,6 +46,7 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    ListingRows,
     ManifestStore,
     OciStore,
     RegistryStore,
@@ -149,6 +150,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         manifests=ManifestStore(connection),
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         transfers=TransferRows(connection),
+        listings=ListingRows(connection),
         inbox=Inbox(connection),
     )
 

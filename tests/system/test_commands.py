@@ -85,6 +85,29 @@ def test_bentos_are_listed_shown_and_given_aliases(platform: LocalPlatform, push
     assert "at character" in wrong.stderr
 
 
+def test_a_version_is_looked_into_deleted_and_brought_back(
+    platform: LocalPlatform, pushed: str
+) -> None:
+    name, _, version = pushed.partition(":")
+    assert "bento.yaml" in platform.yokocho("bentos", "tree", pushed).stdout
+    described = platform.yokocho("bentos", "cat", pushed, "bento.yaml").stdout
+    assert f"version: {version}" in described
+    assert "no difference" in platform.yokocho("bentos", "diff", pushed, pushed).stdout
+    assert "is right" in platform.yokocho("bentos", "verify", pushed).stdout
+    assert "stays" in platform.yokocho("bentos", "keep", name, "--last", "1", "--dry-run").stdout
+
+    platform.yokocho("bentos", "alias", name, "kept", version)
+    held = platform.yokocho("bentos", "delete", pushed, check=False)
+    assert (held.returncode, "alias kept" in held.stderr) == (1, True)
+    platform.yokocho("bentos", "unalias", name, "kept")
+    platform.yokocho("bentos", "delete", pushed)
+    assert version in platform.yokocho("bentos", "trash").stdout
+    assert version not in platform.yokocho("bentos", "list").stdout
+    platform.yokocho("bentos", "gc", "--dry-run")
+    platform.yokocho("bentos", "undelete", pushed)
+    assert version in platform.yokocho("bentos", "list").stdout
+
+
 def test_a_taken_port_is_said_plainly(platform: LocalPlatform, tmp_path: Path) -> None:
     rival = LocalPlatform(tmp_path / "home", platform.port)
 

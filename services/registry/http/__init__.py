@@ -6,6 +6,7 @@ from services.registry.domain import Kind
 from services.registry.http.aliases import AliasApi
 from services.registry.http.bytes import BytesApi
 from services.registry.http.deletion import CollectionApi, DeletionApi
+from services.registry.http.inside import InsideApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.oci import REFUSALS, oci_routes
@@ -36,6 +37,7 @@ def _of_kind(cases: UseCases, store: BlobStore, urls: Urls, *, kind: Kind) -> li
         *BytesApi(cases, store, kind=kind).routes(),
         *TransferApi(cases, urls, kind=kind).routes(),
         *SearchApi(cases.search, kind).routes(),
+        *InsideApi(cases, kind=kind).routes(),
         *AliasApi(registry, cases.aliases, kind).routes(),
-        *DeletionApi(registry, cases.deletion, cases.retentions, kind=kind).routes(),
+        *DeletionApi(cases, kind=kind).routes(),
     ]

@@ -13,7 +13,7 @@ from libs.contracts.types import Slug
 from services.registry.domain import Kind, Repository, Retention, Trashed
 from services.registry.errors import QueryRefusedError, RetentionInvalidError
 from services.registry.plan import Verdict
-from services.registry.service import Collection, Deletion, Registry, Retentions
+from services.registry.service import Collection, Deletion, UseCases
 
 _PAGE: Final = 100
 
@@ -43,12 +43,11 @@ class Collect(BaseModel):
 
 
 class DeletionApi:
-    def __init__(
-        self, registry: Registry, deletion: Deletion, retentions: Retentions, *, kind: Kind
-    ) -> None:
-        self._registry = registry
-        self._deletion = deletion
-        self._retentions = retentions
+    def __init__(self, cases: UseCases, *, kind: Kind) -> None:
+        self._registry = cases.registry
+        self._deletion = cases.deletion
+        self._retentions = cases.retentions
+        self._integrity = cases.integrity
         self._kind = kind
 
     def routes(self) -> list[Route]:
@@ -60,6 +59,7 @@ class DeletionApi:
             Route("DELETE", one, self.delete_repository, action=delete),
             Route("DELETE", version, self.delete, action=delete),
             Route("POST", f"{version}/undelete", self.undelete, action=delete),
+            Route("POST", f"{version}/verify", self.verify, action=read),
             Route("GET", rule, self.rule, action=read),
             Route("PUT", rule, self.put_rule, action=delete),
             Route("DELETE", rule, self.remove_rule, action=delete),
@@ -84,6 +84,16 @@ class DeletionApi:
             org_id, self._kind, repository=asked["repository"], version=asked["version"]
         )
         return json_response({"version": asked["version"]})
+
+    async def verify(self, request: web.Request) -> web.Response:
+        """Reads all of it, past any cache: seconds per gigabyte."""
+        repository = await self._repository(request)
+        version = await self._registry.find(repository, request.match_info["version"])
+        blob = await self._registry.blob_of(version)
+        is_right = await self._integrity.check(blob)
+        return json_response(
+            {"digest": blob.digest, "size_bytes": blob.size_bytes, "is_right": is_right}
+        )
 
     async def rule(self, request: web.Request) -> web.Response:
         found = await self._retentions.rule(await self._repository(request))

@@ -6,6 +6,7 @@ from services.registry.service.cases import UseCases, use_cases
 from services.registry.service.collection import Collection, Patience, Taken
 from services.registry.service.deletion import Deletion
 from services.registry.service.holds import Holds, Revisions
+from services.registry.service.inside import Inside
 from services.registry.service.integrity import Checked, Integrity
 from services.registry.service.lineage import Lineage
 from services.registry.service.manifests import OciManifests
@@ -28,6 +29,7 @@ __all__ = [
     "Flow",
     "Found",
     "Holds",
+    "Inside",
     "Integrity",
     "Lineage",
     "Listing",

@@ -11,6 +11,7 @@ from services.registry.service.aliases import Aliases
 from services.registry.service.collection import Collection, Patience
 from services.registry.service.deletion import Deletion
 from services.registry.service.holds import Holds
+from services.registry.service.inside import Inside
 from services.registry.service.integrity import Integrity
 from services.registry.service.lineage import Lineage
 from services.registry.service.manifests import OciManifests
@@ -40,6 +41,7 @@ class UseCases:
     manifests: OciManifests
     transfers: Transfers
     verifying: Verifying
+    inside: Inside
 
 
 def use_cases(
@@ -52,13 +54,15 @@ def use_cases(
     strategy: Strategy = Strategy.PROXY,
     woken: Callable[[], None] = lambda: None,
 ) -> UseCases:
+    integrity = Integrity(database, store)
     uploads = Uploads(database, store, silence=silence)
     deletion = Deletion(database, undo=undo)
     images = OciBlobs(database, store, stay=patience.unneeded)
     return UseCases(
         registry=Registry(database),
         uploads=uploads,
-        integrity=Integrity(database, store),
+        integrity=integrity,
+        inside=Inside(database, integrity),
         search=Search(database),
         lineage=Lineage(database),
         aliases=Aliases(database),

@@ -9,6 +9,7 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    ListingRows,
     ManifestStore,
     OciStore,
     RegistryStore,
@@ -33,4 +34,5 @@ class Tx:
     manifests: ManifestStore
     outbox: Outbox
     transfers: TransferRows
+    listings: ListingRows
     inbox: Inbox

@@ -96,7 +96,7 @@ class ArchiveWalk:
         entry.size = size if entry.type in _FILES[:2] else 0
         self._kind = entry.type
         if parts != [self._wanted]:
-            self._skip = _padded(entry.size)
+            self._skip = padded(entry.size)
             return
         self.description = b"" if entry.type in _FILES[:2] else None
         self._take(entry, limit=_DESCRIPTION_BYTES)
@@ -113,7 +113,7 @@ class ArchiveWalk:
             raise ArchiveRefusedError(f"{entry.name[:80]!r} is larger than {limit} bytes")
         self._kind = entry.type
         self._keep = entry.size
-        self._skip = _padded(entry.size) - entry.size
+        self._skip = padded(entry.size) - entry.size
 
     def _announce(self, names: dict[str, str]) -> None:
         """For the next entry. Of two answers, programs choose differently: there may be one."""
@@ -122,18 +122,25 @@ class ArchiveWalk:
         self._names |= names
 
     def _content(self, content: bytes) -> None:
-        match self._kind:
-            case b"x":
-                self._announce(_pax(content))
-            case b"L":
-                self._announce({"path": _text(content)})
-            case b"K":
-                self._announce({"linkpath": _text(content)})
-            case b"g":
-                if _pax(content):
-                    raise ArchiveRefusedError("a global header names or sizes every entry")
-            case _:
-                self.description = content
+        if self._kind in _EXTENDED:
+            self._announce(names_in(self._kind, content))
+        else:
+            self.description = content
+
+
+def names_in(kind: bytes, content: bytes) -> dict[str, str]:
+    """What an extended header says of the next entry: its path, link path, size."""
+    match kind:
+        case b"x":
+            return _pax(content)
+        case b"L":
+            return {"path": _text(content)}
+        case b"K":
+            return {"linkpath": _text(content)}
+        case _:
+            if _pax(content):
+                raise ArchiveRefusedError("a global header names or sizes every entry")
+            return {}
 
 
 def check(name: str, kind: bytes, target: str) -> list[str]:
@@ -195,5 +202,5 @@ def _text(content: bytes) -> str:
     return content.rstrip(b"\0").decode(errors="surrogateescape")
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
