@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from libs.contracts.builder import ImageBuilt, ImageFailed, ImageRequested
 from libs.contracts.event import Envelope, Event
-from services.registry.service import Registry
+from services.registry.service import Built, Registry
 
 _STATUS: Final[dict[type[Event], str]] = {
     ImageRequested: "building",
@@ -22,9 +22,12 @@ class ImageConsumer:
 
     async def __call__(self, envelope: Envelope[Any], raw: bytes) -> None:
         del raw
+        said = envelope.data
+        built = Built(said.digest, said.revision_id) if isinstance(said, ImageBuilt) else None
         await self._registry.image_status(
             envelope.data.bento_id,
             _STATUS[type(envelope.data)],
             event_id=envelope.id,
             consumer=self._consumer,
+            built=built,
         )

@@ -46,6 +46,7 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    LineageRows,
     ListingRows,
     ManifestStore,
     OciStore,
@@ -151,6 +152,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         transfers=TransferRows(connection),
         listings=ListingRows(connection),
+        lineage=LineageRows(connection),
         inbox=Inbox(connection),
     )
 

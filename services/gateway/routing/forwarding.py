@@ -43,6 +43,8 @@ FORWARDS: Final = (
     *_tree("/api/registry/bentos", "registry", "bento"),
     *_tree("/api/registry/models", "registry", "model"),
     Forward("PUT", "/api/registry/transfers/{below:.+}", "registry", "transfer.update"),
+    *_tree("/api/registry/lineage", "registry", "bento"),
+    *_tree("/api/registry/packages", "registry", "bento"),
     *_tree("/api/registry/trash", "registry", "trash"),
     *_tree("/api/registry/gc", "registry", "trash"),
     *_tree("/api/registry/settings", "registry", "setting"),

@@ -22,7 +22,7 @@ def routes(cases: UseCases, store: BlobStore, urls: Urls) -> list[Route]:
     """Everything the registry answers."""
     return [
         *(route for kind in Kind for route in _of_kind(cases, store, urls, kind=kind)),
-        *LineageApi(cases.registry, cases.lineage).routes(),
+        *LineageApi(cases).routes(),
         *CollectionApi(cases.deletion, cases.collection).routes(),
         *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
         *SignedApi(cases, store).routes(),

@@ -17,12 +17,13 @@ from services.registry.service.transfers import LIFETIME, Transfers
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import INTERRUPTED, Flow, Uploads
 from services.registry.service.verifying import Verifying
-from services.registry.service.versions import Listing, Registry
+from services.registry.service.versions import Built, Listing, Registry
 
 __all__ = [
     "INTERRUPTED",
     "LIFETIME",
     "Aliases",
+    "Built",
     "Checked",
     "Collection",
     "Deletion",

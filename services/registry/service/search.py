@@ -44,6 +44,7 @@ class Search:
                 versions = await tx.facts.lock_undescribed(_BATCH)
                 for each in versions:
                     await tx.facts.put(each)
+                    await tx.lineage.put(each)
             described += len(versions)
             if len(versions) < _BATCH:
                 return described

@@ -9,6 +9,7 @@ from services.registry.store import (
     BlobRows,
     FactStore,
     HoldRows,
+    LineageRows,
     ListingRows,
     ManifestStore,
     OciStore,
@@ -35,4 +36,5 @@ class Tx:
     outbox: Outbox
     transfers: TransferRows
     listings: ListingRows
+    lineage: LineageRows
     inbox: Inbox

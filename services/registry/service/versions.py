@@ -38,6 +38,14 @@ class Listing:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image, and the revision that asked for it, if one did."""
+
+    digest: str
+    revision_id: UUID | None
+
+
 class Registry:
     def __init__(
         self, database: Database[Tx], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -100,6 +108,7 @@ class Registry:
             if not await tx.store.add_version(made):
                 raise VersionExistsError(f"'{repository.name}:{made.version}' exists already")
             await tx.facts.put(made)
+            await tx.lineage.put(made)
             stored = await tx.store.version(repository.id, made.version)
         return stored or made
 
@@ -148,6 +157,7 @@ class Registry:
         async with self._database.transaction() as tx:
             await tx.store.revise(revised, self._clock())
             await tx.facts.put(revised)
+            await tx.lineage.put(revised)
             return await tx.store.lock(version.id)
 
     async def blob_of(self, version: Version) -> Blob:
@@ -206,12 +216,14 @@ class Registry:
         )
 
     async def image_status(
-        self, bento_id: UUID, status: str, *, event_id: UUID, consumer: str
+        self, bento_id: UUID, status: str, *, event_id: UUID, consumer: str, built: Built | None
     ) -> None:
         """Idempotent by event id."""
         async with self._database.transaction() as tx:
             if await tx.inbox.claim(consumer, event_id):
                 await tx.store.image_status(bento_id, status)
+                if built is not None:
+                    await tx.lineage.built(bento_id, built.digest, built.revision_id)
 
 
 def _storable(name: str) -> bool:

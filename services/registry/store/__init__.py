@@ -4,6 +4,7 @@ from services.registry.store.aliases import AliasStore
 from services.registry.store.blobs import Affected, BlobRows
 from services.registry.store.facts import FIRST_VALUE, FactStore
 from services.registry.store.holds import HoldRows
+from services.registry.store.lineage import LineageRows
 from services.registry.store.listings import ListingRows
 from services.registry.store.manifests import ManifestStore
 from services.registry.store.oci import OciStore
@@ -20,6 +21,7 @@ __all__ = [
     "BlobRows",
     "FactStore",
     "HoldRows",
+    "LineageRows",
     "ListingRows",
     "ManifestStore",
     "OciStore",

@@ -1,7 +1,6 @@
 """Models and bentos: what a version is, and what its manifest says."""
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,6 +76,13 @@ class Version:
         return found
 
     @property
+    def lock(self) -> str:
+        """Its locked requirements, where the manifest has them (clients since 1.3)."""
+        image = self.described.get("image")
+        found = image.get("python_requirements") if isinstance(image, dict) else None
+        return found.replace("\0", "") if isinstance(found, str) else ""
+
+    @property
     def lives_elsewhere(self) -> bool:
         """A model whose bytes are on a hub and never come here."""
         metadata = self.described.get("metadata")
@@ -108,22 +114,6 @@ class Move:
     moved_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An organisation's repository of images. It has no row of its own."""
-
-    org_id: UUID
-    repository: str
-
-
-@dataclass(frozen=True, slots=True)
-class OciUpload:
-    """A blob of which ``offset_bytes`` are here."""
-
-    id: UUID
-    offset_bytes: int
-
-
 def models_of(manifest: dict[str, Any]) -> list[str]:
     """Tags of the models that a bento needs from this registry, in order, once each."""
     entries = [
@@ -131,7 +121,7 @@ def models_of(manifest: dict[str, Any]) -> list[str]:
         for service in _objects(manifest.get("services"))
         for model in _objects(service.get("models"))
     ]
-    tags = [each.get("tag") for each in entries] + _items(manifest.get("models"))
+    tags = [each.get("tag") for each in entries] + items(manifest.get("models"))
     elsewhere = [each.get("tag") for each in entries if each.get("registry") == HUGGING_FACE]
     wanted = [tag for tag in tags if isinstance(tag, str) and tag not in elsewhere]
     return list(dict.fromkeys(wanted))
@@ -143,7 +133,7 @@ def normalised(manifest: dict[str, Any]) -> dict[str, Any]:
     if not any(
         isinstance(each, str)
         for service in _objects(services)
-        for each in _items(service.get("dependencies"))
+        for each in items(service.get("dependencies"))
     ):
         return manifest
     return {**manifest, "services": [_with_objects(service) for service in _objects(services)]}
@@ -152,112 +142,15 @@ def normalised(manifest: dict[str, Any]) -> dict[str, Any]:
 def _with_objects(service: dict[str, Any]) -> dict[str, Any]:
     dependencies = [
         {"service": each} if isinstance(each, str) else each
-        for each in _items(service.get("dependencies"))
+        for each in items(service.get("dependencies"))
     ]
     return {**service, "dependencies": dependencies}
 
 
-def _items(value: object) -> list[Any]:
+def items(value: object) -> list[Any]:
     """A manifest is whatever a client sent: what should be a list may be anything."""
     return value if isinstance(value, list) else []
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
-    return [each for each in _items(value) if isinstance(each, dict)]
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Something that keeps a version from being deleted: an alias, a revision, a bento."""
-
-    kind: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trashed:
-    """A version that is deleted and can still be brought back, until ``purge_at``."""
-
-    id: UUID
-    org_id: UUID
-    repository_id: UUID
-    kind: str
-    repository: str
-    version: str
-    digest: str | None
-    size_bytes: int
-    deleted_at: datetime
-    purge_at: datetime
-    deleted_by: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unneeded:
-    """Bytes that nobody points to. ``released_at``: when the last one who did let go."""
-
-    digest: str
-    size_bytes: int
-    place: str
-    state: str
-    state_at: datetime
-    released_at: datetime | None
-    released_org: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """What a repository keeps by itself; what neither condition keeps may go."""
-
-    keep_last: int | None
-    keep_days: int | None
-    keep_labels: dict[str, str]
-
-
-class Strategy(StrEnum):
-    """How clients send bytes: to us, to a signed URL, or in parts to one each."""
-
-    PROXY = "proxy"
-    PRESIGNED = "presigned"
-    MULTIPART = "multipart"
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """An upload by signed URL. ``location`` is in the store; None: the bytes come to us.
-
-    ``parts``: number and ETag of each, as the client named them. ``actor``, ``correlation`` and
-    ``traceparent`` are those of whoever began it, for what follows later.
-    """
-
-    id: UUID
-    org_id: UUID
-    version_id: UUID
-    in_parts: bool
-    location: str | None
-    store_upload: str | None
-    parts: tuple[tuple[int, str], ...]
-    actor: str
-    correlation: str
-    traceparent: str | None
-    expires_at: datetime
-
-
-_DOUBLES_A_HEADER: Final = ((1, 2, 0), (1, 3, 5))
-"""Clients of these versions send two Content-Types with bytes that pass through us."""
-
-
-def strategy_for(setting: Strategy, client: str | None) -> Strategy:
-    """What ``client`` (its version, where it says so) can do."""
-    if client is None:
-        return setting
-    first, last = _DOUBLES_A_HEADER
-    if setting is Strategy.PROXY and first <= _release(client) <= last:
-        return Strategy.PRESIGNED
-    return setting
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """``1.3.5rc1`` is before 1.3.5, but has the same habits."""
-    found = re.match(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", version)
-    return tuple(int(each) for each in found.groups()) if found else ()
+    return [each for each in items(value) if isinstance(each, dict)]
