@@ -1,5 +1,6 @@
 """What BentoML's clients see of repositories and versions. Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,6 +16,20 @@ def moment(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
+def shelf_view(
+    repository: Repository, latest: Sequence[Version], *, count: int, size: int, stored: int
+) -> dict[str, Any]:
+    """As lists of repositories show one. ``stored`` counts shared bytes once."""
+    kind = repository.kind
+    return {
+        **repository_view(repository, latest[0] if latest else None),
+        f"n_{kind}s": count,
+        f"latest_{kind}s": [version_view(each, kind) for each in latest],
+        "size_bytes": size,
+        "stored_bytes": stored,
+    }
+
+
 def repository_view(repository: Repository, latest: Version | None = None) -> dict[str, Any]:
     created = moment(repository.created_at)
     return {
@@ -24,7 +39,7 @@ def repository_view(repository: Repository, latest: Version | None = None) -> di
         "deleted_at": None,
         "name": repository.name,
         "resource_type": f"{repository.kind}_repository",
-        "labels": [],
+        "labels": [{"key": key, "value": value} for key, value in repository.labels],
         "description": repository.description,
         "creator": person_view(repository.creator) if repository.creator else None,
         f"latest_{repository.kind}": version_view(latest, repository.kind) if latest else None,

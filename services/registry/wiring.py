@@ -51,6 +51,7 @@ from services.registry.store import (
     ManifestStore,
     OciStore,
     RegistryStore,
+    RepositoryRows,
     RetentionRows,
     TransferRows,
     TrashRows,
@@ -153,6 +154,7 @@ def bind(connection: Connection, *, epoch: int = 1) -> Tx:
         transfers=TransferRows(connection),
         listings=ListingRows(connection),
         lineage=LineageRows(connection),
+        repositories=RepositoryRows(connection),
         inbox=Inbox(connection),
     )
 

@@ -39,6 +39,8 @@ FORWARDS: Final = (
     *_tree("/api/v1/bento_repositories", "registry", "bento"),
     *_tree("/api/v1/bentos", "registry", "bento"),
     *_tree("/api/v1/model_repositories", "registry", "model"),
+    Forward("GET", "/api/v1/labels", "registry", "label.read"),
+    Forward("GET", "/api/v1/current_org/model_modules", "registry", "model.read"),
     *_tree("/api/v1/models", "registry", "model"),
     *_tree("/api/registry/bentos", "registry", "bento"),
     *_tree("/api/registry/models", "registry", "model"),

@@ -40,6 +40,7 @@ class Repository:
     description: str
     created_at: datetime
     creator: Person | None
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

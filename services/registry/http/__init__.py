@@ -10,6 +10,7 @@ from services.registry.http.inside import InsideApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.oci import REFUSALS, oci_routes
+from services.registry.http.repositories import LabelsApi, RepositoriesApi
 from services.registry.http.search import SearchApi
 from services.registry.http.transfers import SignedApi, TransferApi, Urls
 from services.registry.http.versions import VersionsApi
@@ -23,6 +24,7 @@ def routes(cases: UseCases, store: BlobStore, urls: Urls) -> list[Route]:
     return [
         *(route for kind in Kind for route in _of_kind(cases, store, urls, kind=kind)),
         *LineageApi(cases).routes(),
+        *LabelsApi(cases).routes(),
         *CollectionApi(cases.deletion, cases.collection).routes(),
         *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
         *SignedApi(cases, store).routes(),
@@ -33,6 +35,7 @@ def routes(cases: UseCases, store: BlobStore, urls: Urls) -> list[Route]:
 def _of_kind(cases: UseCases, store: BlobStore, urls: Urls, *, kind: Kind) -> list[Route]:
     registry = cases.registry
     return [
+        *RepositoriesApi(cases, kind).routes(),
         *VersionsApi(cases, kind).routes(),
         *BytesApi(cases, store, kind=kind).routes(),
         *TransferApi(cases, urls, kind=kind).routes(),

@@ -1,22 +1,22 @@
 """Repositories and versions of one kind, as BentoML's clients create, list and read them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
-from libs.contracts.identity import Person, Principal
 from libs.contracts.types import Slug
 from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import QueryRefusedError, RepositoryNotFoundError
 from services.registry.http.strategy import told
+from services.registry.query import QueryError, Term, WireQuery, parse_wire
 from services.registry.service import Listing, UseCases
-from services.registry.views import full_view, page, repository_view, version_view
+from services.registry.views import full_view, page, version_view
 
 _BODY: Final = 16 * 2**20
 _ALL: Final = 100_000
@@ -25,13 +25,6 @@ _PAGE: Final = 1000
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 """What Postgres can store: anything but NUL."""
-
-
-class CreateRepository(BaseModel):
-    """Clients of every age add fields of their own; what we do not know we do not store."""
-
-    name: Slug
-    description: Text = ""
 
 
 class Label(BaseModel):
@@ -69,40 +62,16 @@ class VersionsApi:
 
     def routes(self) -> list[Route]:
         kind = self._kind
-        top, one = f"/api/v1/{kind}_repositories", f"/api/v1/{kind}_repositories/{{repository}}"
+        one = f"/api/v1/{kind}_repositories/{{repository}}"
         many, version = f"{one}/{kind}s", f"{one}/{kind}s/{{version}}"
         read, push = f"{kind}.read", f"{kind}.push"
         return [
-            Route("GET", top, self.repositories, action=read),
-            Route("POST", top, self.create_repository, action=push),
-            Route("GET", one, self.repository, action=read),
             Route("GET", many, self.versions, action=read),
             Route("POST", many, self.create, action=push),
             Route("GET", version, self.get, action=read),
             Route("PATCH", version, self.update, action=push),
             Route("GET", f"/api/v1/{kind}s", self.everything, action=read),
         ]
-
-    async def repositories(self, request: web.Request) -> web.Response:
-        found = await self._registry.repositories(principal(request).org_id, self._kind)
-        items = [repository_view(each) for each in found]
-        return json_response(page(items, start=0, total=len(items)))
-
-    async def create_repository(self, request: web.Request) -> web.Response:
-        body = await read_body(request, CreateRepository)
-        caller = principal(request)
-        made = await self._registry.create_repository(
-            caller.org_id,
-            self._kind,
-            name=body.name,
-            description=body.description,
-            creator=_creator(caller),
-        )
-        return json_response(repository_view(made))
-
-    async def repository(self, request: web.Request) -> web.Response:
-        found = await self._repository(request)
-        return json_response(repository_view(found, await self._newest(found)))
 
     async def versions(self, request: web.Request) -> web.Response:
         """Bentos of an unknown repository are 404; models are none: the client wants it so."""
@@ -122,15 +91,16 @@ class VersionsApi:
     ) -> web.Response:
         if any("\0" in value for value in request.query.values()):
             raise QueryRefusedError("a NUL is nowhere to be found")
-        labels, words = parse_query(request.query.get("q", ""))
+        query = wire_query(request.query.get("q", ""))
         if search := request.query.get("search"):
-            words = (*words, search)
+            query = replace(query, terms=(*query.terms, Term("name", (search,))))
+        person = principal(request).person
         listing = Listing(
             repository.id if repository else None,
-            labels,
-            words,
-            start=_number(request, "start", default=0),
-            count=_number(request, "count", default=default),
+            query,
+            person.name if person else "",
+            start=number(request, "start", default=0),
+            count=number(request, "count", default=default),
         )
         total, found = await self._registry.newest(principal(request).org_id, self._kind, listing)
         items = [full_view(*each) for each in found]
@@ -173,7 +143,7 @@ class VersionsApi:
         return await self._registry.repository(principal(request).org_id, self._kind, name)
 
     async def _newest(self, repository: Repository) -> Version | None:
-        listing = Listing(repository.id, {}, (), 0, 1)
+        listing = Listing(repository.id)
         _, found = await self._registry.newest(repository.org_id, self._kind, listing)
         return found[0][1] if found else None
 
@@ -182,34 +152,15 @@ class VersionsApi:
         return json_response(shown | await told(request, self._transfers, version.org_id))
 
 
-def parse_query(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """``label:k=v`` and bare words, all of which must fit; any other term is refused by name.
-
-    Terms end at spaces, and quotes are characters like any other: so clients write them.
-    """
-    labels: dict[str, str] = {}
-    words: list[str] = []
-    for term in text.split():
-        key, colon, value = term.partition(":")
-        name, equals, wanted = value.partition("=")
-        if not colon:
-            words.append(term)
-        elif key == "label" and equals:
-            if labels.setdefault(name, wanted) != wanted:
-                raise QueryRefusedError(f"'{term}': the label cannot also be '{labels[name]}'")
-        elif term != "sort:created_at-desc":
-            raise QueryRefusedError(f"'{term}': only bare words and label:key=value are understood")
-    return labels, tuple(words)
+def wire_query(text: str) -> WireQuery:
+    """Raises ``QueryRefusedError`` with the place of what is not understood."""
+    try:
+        return parse_wire(text)
+    except QueryError as error:
+        raise QueryRefusedError(str(error), at=error.at) from error
 
 
-def _creator(caller: Principal) -> Person:
-    """The user, or the service that asks for itself."""
-    if caller.person is not None:
-        return caller.person
-    return Person(id=UUID(int=0), name=caller.actor, email="", first_name="", last_name="")
-
-
-def _number(request: web.Request, name: str, *, default: int) -> int:
+def number(request: web.Request, name: str, *, default: int) -> int:
     text = request.query.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 9):  # noqa: PLR2004 -- below 2^31
         raise QueryRefusedError(f"'{name}' must be a number, not {text[:40]!r}")

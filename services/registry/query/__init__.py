@@ -14,6 +14,7 @@ from services.registry.query.grammar import (
 )
 from services.registry.query.parser import parse
 from services.registry.query.sql import Compiled, compile_query
+from services.registry.query.wire import Term, WireQuery, compile_wire, parse_wire
 
 __all__ = [
     "And",
@@ -27,7 +28,11 @@ __all__ = [
     "Query",
     "QueryError",
     "Space",
+    "Term",
+    "WireQuery",
     "compile_query",
+    "compile_wire",
     "facts_of",
     "parse",
+    "parse_wire",
 ]

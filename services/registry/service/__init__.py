@@ -11,6 +11,7 @@ from services.registry.service.integrity import Checked, Integrity
 from services.registry.service.lineage import Lineage
 from services.registry.service.manifests import OciManifests
 from services.registry.service.oci import OciBlobs, Piece
+from services.registry.service.repositories import Repositories, Shelf
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Found, Search
 from services.registry.service.transfers import LIFETIME, Transfers
@@ -39,9 +40,11 @@ __all__ = [
     "Patience",
     "Piece",
     "Registry",
+    "Repositories",
     "Retentions",
     "Revisions",
     "Search",
+    "Shelf",
     "Taken",
     "Transfers",
     "Tx",

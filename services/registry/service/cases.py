@@ -16,6 +16,7 @@ from services.registry.service.integrity import Integrity
 from services.registry.service.lineage import Lineage
 from services.registry.service.manifests import OciManifests
 from services.registry.service.oci import OciBlobs
+from services.registry.service.repositories import Repositories
 from services.registry.service.retention import Retentions
 from services.registry.service.search import Search
 from services.registry.service.transfers import Transfers
@@ -28,6 +29,7 @@ from services.registry.service.versions import Registry
 @dataclass(frozen=True, slots=True)
 class UseCases:
     registry: Registry
+    repositories: Repositories
     uploads: Uploads
     integrity: Integrity
     search: Search
@@ -60,6 +62,7 @@ def use_cases(
     images = OciBlobs(database, store, stay=patience.unneeded)
     return UseCases(
         registry=Registry(database),
+        repositories=Repositories(database),
         uploads=uploads,
         integrity=integrity,
         inside=Inside(database, integrity),

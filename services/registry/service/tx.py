@@ -14,6 +14,7 @@ from services.registry.store import (
     ManifestStore,
     OciStore,
     RegistryStore,
+    RepositoryRows,
     RetentionRows,
     TransferRows,
     TrashRows,
@@ -37,4 +38,5 @@ class Tx:
     transfers: TransferRows
     listings: ListingRows
     lineage: LineageRows
+    repositories: RepositoryRows
     inbox: Inbox

@@ -1,7 +1,7 @@
 """Repositories, versions and what others ask about them; each use case is one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid_utils.compat import uuid7
 
 from libs.chassis.blobs import Blob, BlobDamagedError
 from libs.chassis.postgres import Database
-from libs.contracts.identity import Person
 from libs.contracts.registry import ModelReference, ResolvedBento
 from services.registry.domain import Kind, Repository, Upload, Version, models_of
 from services.registry.errors import (
@@ -21,7 +20,9 @@ from services.registry.errors import (
     VersionNotFoundError,
     VersionVerifyingError,
 )
+from services.registry.query import WireQuery, compile_wire
 from services.registry.service.tx import Tx
+from services.registry.store import FIRST_OF_LIST
 from services.registry.views import full_view
 
 ALIAS: Final = "@"
@@ -29,13 +30,13 @@ ALIAS: Final = "@"
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list asks for, parsed. Without a repository: of the whole organisation."""
+    """What a list asks for. Without a repository: of the whole organisation."""
 
-    repository_id: UUID | None
-    labels: dict[str, str]
-    words: tuple[str, ...]
-    start: int
-    count: int
+    repository_id: UUID | None = None
+    query: WireQuery = field(default_factory=WireQuery)
+    me: str = ""
+    start: int = 0
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +54,12 @@ class Registry:
         self._database = database
         self._clock = clock
 
-    async def create_repository(
-        self, org_id: UUID, kind: Kind, *, name: str, description: str, creator: Person
-    ) -> Repository:
-        """Idempotent by name: two clients may race, and both get the one."""
-        made = Repository(uuid7(), org_id, kind, name, description, self._clock(), creator)
-        async with self._database.transaction() as tx:
-            await tx.store.add_repository(made)
-            return await tx.store.repository(org_id, kind, name) or made
-
     async def repository(self, org_id: UUID, kind: Kind, name: str) -> Repository:
         async with self._database.read() as tx:
             found = await tx.store.repository(org_id, kind, name) if _storable(name) else None
         if found is None:
             raise RepositoryNotFoundError(f"there is no {kind} repository '{name}'")
         return found
-
-    async def repositories(self, org_id: UUID, kind: Kind) -> list[Repository]:
-        async with self._database.read() as tx:
-            return await tx.store.repositories(org_id, kind)
 
     async def find(self, repository: Repository, version: str) -> Version:
         """By its name, ``latest``, or ``@`` and an alias."""
@@ -94,8 +82,7 @@ class Registry:
                 org_id,
                 kind,
                 repository_id=asked.repository_id,
-                labels=asked.labels,
-                words=asked.words,
+                asked=compile_wire(asked.query, first=FIRST_OF_LIST, me=asked.me),
                 start=asked.start,
                 count=asked.count,
             )

@@ -13,7 +13,7 @@ _ONE: Final = """
     SELECT keep_last, keep_days, keep_labels FROM retention WHERE repository_id = $1
 """
 _ALL: Final = """
-    SELECT r.id, r.org_id, r.kind, r.name, r.description, r.created_at, r.creator,
+    SELECT r.id, r.org_id, r.kind, r.name, r.description, r.created_at, r.creator, r.labels,
            t.keep_last, t.keep_days, t.keep_labels
     FROM retention t JOIN repository r ON r.id = t.repository_id
     WHERE r.deleted_at IS NULL ORDER BY r.id

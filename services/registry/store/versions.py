@@ -1,14 +1,13 @@
 """Repositories and versions in Postgres."""
 
 import json
-import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from libs.chassis.postgres import Connection
 from services.registry.domain import Repository, Version
+from services.registry.query import Compiled
 from services.registry.store.rows import (
     WITH_REPOSITORY,
     repository_beside,
@@ -17,17 +16,13 @@ from services.registry.store.rows import (
 )
 
 _ADD_REPOSITORY = """
-    INSERT INTO repository (id, org_id, kind, name, description, created_at, creator)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO repository (id, org_id, kind, name, description, created_at, creator, labels)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT ON CONSTRAINT repository_name_key DO UPDATE SET deleted_at = NULL
 """
 _REPOSITORY = """
-    SELECT id, org_id, kind, name, description, created_at, creator FROM repository
+    SELECT id, org_id, kind, name, description, created_at, creator, labels FROM repository
     WHERE org_id = $1 AND kind = $2 AND name = $3 AND deleted_at IS NULL
-"""
-_REPOSITORIES = """
-    SELECT id, org_id, kind, name, description, created_at, creator FROM repository
-    WHERE org_id = $1 AND kind = $2 AND deleted_at IS NULL ORDER BY created_at DESC
 """
 _ADD_VERSION = """
     INSERT INTO version (id, org_id, repository_id, version, description, manifest, labels,
@@ -45,14 +40,14 @@ _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
     FROM version v JOIN repository r ON r.id = v.repository_id
     WHERE v.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL AND ($3::uuid IS NULL OR r.id = $3)
-      AND ($4::jsonb IS NULL OR v.labels @> $4)
-      AND ($5::text[] IS NULL OR r.name || ':' || v.version LIKE ALL ($5))
 """
 _TOTAL = f"SELECT count(*) {_OF_KIND}"
 _PAGE = f"""
     {WITH_REPOSITORY}
-    {_OF_KIND} ORDER BY v.created_at DESC, v.id DESC OFFSET $6 LIMIT $7
+    {_OF_KIND}
 """
+FIRST_OF_LIST: Final = 6
+"""Number of the first parameter that a compiled list query may use."""
 _REVISE = """
     UPDATE version SET description = $2, manifest = $3, labels = $4, updated_at = $5 WHERE id = $1
 """
@@ -85,7 +80,6 @@ _CHARGE = """
 """
 _LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
-_LIKE: Final = re.compile(r"[\\%_]")
 
 
 class RegistryStore:
@@ -103,15 +97,12 @@ class RegistryStore:
             made.description,
             made.created_at,
             made.creator.model_dump_json() if made.creator else None,
+            json.dumps(dict(made.labels)),
         )
 
     async def repository(self, org_id: UUID, kind: str, name: str) -> Repository | None:
         row = await self._connection.fetchrow(_REPOSITORY, org_id, kind, name)
         return repository_of(row) if row else None
-
-    async def repositories(self, org_id: UUID, kind: str) -> list[Repository]:
-        rows = await self._connection.fetch(_REPOSITORIES, org_id, kind)
-        return [repository_of(row) for row in rows]
 
     async def add_version(self, made: Version) -> bool:
         """False when the version is there already."""
@@ -144,18 +135,18 @@ class RegistryStore:
         kind: str,
         *,
         repository_id: UUID | None,
-        labels: dict[str, str],
-        words: Sequence[str],
+        asked: Compiled,
         start: int,
         count: int,
     ) -> tuple[int, list[tuple[Repository, Version]]]:
-        """Total and one page, newest first."""
-        wanted = json.dumps(labels) if labels else None
-        inside = ["%" + _LIKE.sub(r"\\\g<0>", each) + "%" for each in words] or None
-        asked = (org_id, kind, repository_id, wanted, inside)
-        rows = await self._connection.fetch(_PAGE, *asked, start, count)
-        total: int = await self._connection.fetchval(_TOTAL, *asked)
-        return total, [(repository_beside(row, kind), version_of(row)) for row in rows]
+        """Total and one page."""
+        given = (org_id, kind, repository_id, start, count, *asked.values)
+        page = f"{_PAGE} AND {asked.where} ORDER BY {asked.order} OFFSET $4 LIMIT $5"
+        rows = await self._connection.fetch(page, *given)
+        # Both statements are given the same values, so both must name them all.
+        total = f"{_TOTAL} AND {asked.where} AND $4::bigint >= 0 AND $5::bigint >= 0"
+        counted: int = await self._connection.fetchval(total, *given)
+        return counted, [(repository_beside(row, kind), version_of(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:
         labels = json.dumps(dict(revised.labels))

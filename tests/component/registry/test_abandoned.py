@@ -16,7 +16,7 @@ from libs.chassis.postgres import Database, Pool, create_pool
 from services.registry.controller import fail_abandoned
 from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import UploadLostError
-from services.registry.service import INTERRUPTED, Registry, Uploads
+from services.registry.service import INTERRUPTED, Registry, Repositories, Uploads
 from services.registry.wiring import bind
 from tests.support.loops import eventually, running
 from tests.support.registry import (
@@ -134,7 +134,7 @@ def unused(folder: Path) -> FileBlobs:
 async def begun(pool: Pool, folder: Path) -> tuple[Repository, Version]:
     """An upload whose process is gone: nobody renews it, nobody ends it."""
     registry = Registry(Database(pool, bind))
-    repository = await registry.create_repository(
+    repository = await Repositories(Database(pool, bind)).create(
         ORG, Kind.BENTO, name="iris", description="", creator=PERSON
     )
     draft = registry.draft(

@@ -1,0 +1,154 @@
+"""Lists as Yatai's users ask for them, and repositories that are described."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.chassis.postgres import Pool
+from tests.support.registry import BENTOS, Served, archive, create, create_model, send, served
+
+TOP = "/api/v1/bento_repositories"
+
+
+@pytest.fixture
+async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(pool, tmp_path / "blobs") as it:
+        yield it
+
+
+@pytest.fixture
+async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(registry.url) as opened:
+        yield opened
+
+
+async def listed(session: aiohttp.ClientSession, query: str, path: str = BENTOS) -> list[str]:
+    status, seen = await send(session, "GET", f"{path}?q={quote(query)}")
+    assert status == 200, seen
+    assert seen["total"] == len(seen["items"])
+    return [each["version"] for each in seen["items"]]
+
+
+async def test_versions_by_labels_words_creators_and_what_they_are(
+    session: aiohttp.ClientSession,
+) -> None:
+    await create(session, "v1")
+    await create(session, "v2", dev=True)
+    await create(session, "v3", description_="x")
+    for query, found in {
+        "label:team=v1": ["v1"],
+        "label:team=v1,team=v2": ["v2", "v1"],
+        "-label:team=v1": ["v3", "v2"],
+        "label:team": ["v3", "v2", "v1"],
+        "-label:team": [],
+        "label:colour": [],
+        "iris:v".replace(":", " "): ["v3", "v2", "v1"],
+        '"iris:v2"': ["v2"],
+        "-v2": ["v3", "v1"],
+        "is:dev": ["v2"],
+        "not:dev": ["v3", "v1"],
+        "creator:@me": ["v3", "v2", "v1"],
+        "creator:ada -creator:bob": ["v3", "v2", "v1"],
+        "creator:bob": [],
+        "sort:created_at-asc": ["v1", "v2", "v3"],
+        "sort:build_at-desc": ["v3", "v2", "v1"],
+        "label:team=v1 label:team=v2": [],
+        "100%": [],
+    }.items():
+        assert await listed(session, query) == found, query
+
+
+async def test_versions_by_size(session: aiohttp.ClientSession) -> None:
+    for version, size in {"v1": 9_000, "v2": 90_000, "v3": 900}.items():
+        await create(session, version)
+        content = archive(version, payload=b"x" * size)
+        assert (await send(session, "PUT", f"{BENTOS}/{version}/upload", content))[0] == 200
+    await create(session, "none")
+    assert await listed(session, "sort:size-desc") == ["v2", "v1", "v3", "none"]
+    assert (await listed(session, "sort:size-asc"))[-1] == "none"
+
+
+async def test_models_by_module(session: aiohttp.ClientSession) -> None:
+    await create_model(session, "a", module="bentoml.sklearn")
+    await create_model(session, "b", module="bentoml.xgboost")
+    assert await listed(session, "module:bentoml.sklearn", "/api/v1/models") == ["a"]
+    _, seen = await send(session, "GET", "/api/v1/current_org/model_modules")
+    assert seen == ["bentoml.sklearn", "bentoml.xgboost"]
+
+
+async def test_what_is_not_understood_is_said_with_its_place(
+    session: aiohttp.ClientSession,
+) -> None:
+    await create(session, "v1")
+    status, problem = await send(session, "GET", f"{BENTOS}?q=iris+colour:red")
+    assert (status, problem["at"]) == (422, 5)
+    assert "colour" in problem["detail"]
+
+
+async def test_repositories_are_described_labelled_and_counted(
+    session: aiohttp.ClientSession,
+) -> None:
+    body = {"name": "iris", "description": "# Iris", "labels": [{"key": "a", "value": "b"}]}
+    await send(session, "POST", TOP, body)
+    for version in ("v1", "v2", "v3", "v4"):
+        await create(session, version)
+    await send(session, "PUT", f"{BENTOS}/v1/upload", archive("v1"))
+    _, seen = await send(session, "GET", f"{TOP}/iris")
+    assert (seen["description"], seen["labels"]) == ("# Iris", [{"key": "a", "value": "b"}])
+    assert seen["n_bentos"] == 4
+    assert [each["version"] for each in seen["latest_bentos"]] == ["v4", "v3", "v2"]
+    assert seen["latest_bento"]["version"] == "v4"
+    assert seen["size_bytes"] == seen["stored_bytes"] == len(archive("v1"))
+
+    status, seen = await send(session, "PATCH", f"{TOP}/iris", {"description": "new"})
+    assert (status, seen["description"]) == (200, "new")
+    assert seen["labels"] == [{"key": "a", "value": "b"}], "what is left out stays"
+    _, seen = await send(session, "PATCH", f"{TOP}/iris", {"labels": []})
+    assert (seen["description"], seen["labels"]) == ("new", [])
+
+
+async def test_repositories_are_paged_and_found_by_name(session: aiohttp.ClientSession) -> None:
+    for name in ("iris", "iris_two", "other"):
+        await send(session, "POST", TOP, {"name": name})
+    _, seen = await send(session, "GET", f"{TOP}?start=1&count=1&q=&search=")
+    assert (seen["total"], [each["name"] for each in seen["items"]]) == (3, ["iris_two"])
+    _, seen = await send(session, "GET", f"{TOP}?search=iris")
+    assert [each["name"] for each in seen["items"]] == ["iris_two", "iris"]
+    assert (await send(session, "GET", f"{TOP}?q=label:x"))[0] == 422
+
+
+async def test_labels_that_there_are(session: aiohttp.ClientSession, registry: Served) -> None:
+    await create(session, "v1")
+    await create(session, "v2")
+    _, seen = await send(session, "GET", "/api/v1/labels?resource_type=bento")
+    assert seen == [{"key": "team", "values": ["v1", "v2"]}]
+    _, seen = await send(session, "GET", "/api/v1/labels?resource_type=bento_repository")
+    assert seen == []
+    assert (await send(session, "GET", "/api/v1/labels?resource_type=x"))[0] == 422
+    async with aiohttp.ClientSession(registry.url, headers={"X-Test-Org": "2"}) as stranger:
+        assert (await send(stranger, "GET", "/api/v1/labels?resource_type=bento"))[1] == []
+
+
+async def test_whatever_is_asked_is_answered_or_refused(session: aiohttp.ClientSession) -> None:
+    await create(session, "v1")
+
+    @settings(
+        max_examples=150,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(st.text("ab:=,-\" \\%_'$@", max_size=40), st.sampled_from(["", "label:", "creator:"]))
+    def gather(text: str, key: str) -> None:
+        asked.append(f"{key}{text}")
+
+    asked: list[str] = []
+    gather()
+    for query in asked:
+        status, _ = await send(session, "GET", f"{BENTOS}?q={quote(query)}")
+        assert status in {200, 422}, query
