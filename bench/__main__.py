@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from bench import bus, platform, search, transfer
+from bench import bus, images, platform, search, transfer
 from bench.report import Row, table
 
 _BENCHES: Final = {
@@ -18,6 +18,7 @@ _BENCHES: Final = {
     "bus": bus.measure,
     "transfer": transfer.measure,
     "search": search.measure,
+    "images": images.measure,
 }
 
 

@@ -47,11 +47,11 @@ class FileBlobs:
 
     @asynccontextmanager
     async def receive(
-        self, observer: Observer | None = None, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None, hot: bool = False
     ) -> AsyncIterator[Receiving]:
         with NamedTemporaryFile(dir=self._staging, delete=False, buffering=0) as file:
             path = Path(file.name)
-            sink = _FileSink(file, path, root=self._root)
+            sink = _FileSink(file, path, root=self._root, hot=hot)
             receiving = Receiving(sink, observer, expected=size)
             try:
                 yield receiving
@@ -115,10 +115,11 @@ class FileBlobs:
 class _FileSink:
     """Flushed every 64 MiB beside the writing, so that disk and processors are busy together."""
 
-    def __init__(self, file: IO[bytes], path: Path, *, root: Path) -> None:
+    def __init__(self, file: IO[bytes], path: Path, *, root: Path, hot: bool) -> None:
         self._file = file
         self._path = path
         self._root = root
+        self._hot = hot
         self._unflushed = 0
         self._size = 0
         self._flushing: asyncio.Future[None] | None = None
@@ -154,7 +155,8 @@ class _FileSink:
     def _flush(self) -> None:
         with self._room():
             os.fdatasync(self._file.fileno())
-            _let_go(self._file)
+            if not self._hot:
+                _let_go(self._file)
 
     def _publish(self, digest: str) -> str:
         name = digest.removeprefix("sha256:")

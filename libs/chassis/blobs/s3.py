@@ -57,8 +57,9 @@ class S3Blobs:
 
     @asynccontextmanager
     async def receive(
-        self, observer: Observer | None = None, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None, hot: bool = False
     ) -> AsyncIterator[Receiving]:
+        del hot
         sink = S3Sink(
             self._client,
             self._bucket,

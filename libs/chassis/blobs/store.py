@@ -56,9 +56,12 @@ class BlobStore(Protocol):
         """Raises ``NoSpaceError`` where it is known that ``size`` more bytes do not fit."""
 
     def receive(
-        self, observer: Observer | None = None, *, size: int | None = None
+        self, observer: Observer | None = None, *, size: int | None = None, hot: bool = False
     ) -> AbstractAsyncContextManager["Receiving"]:
-        """Write, then ``commit``; without that nothing stays. ``size`` is what is expected."""
+        """Write, then ``commit``; without that nothing stays.
+
+        ``size`` is what is expected; ``hot``: it will be read soon, so memory may be spent on it.
+        """
 
     def read(
         self, blob: Blob, *, first: int = 0, length: int | None = None, fresh: bool = False

@@ -181,7 +181,8 @@ class OciBlobs:
     async def _receive(self, piece: Piece) -> Blob | None:
         """None where there was not one byte."""
         written = 0
-        async with self._store.receive(size=piece.size) as receiving:
+        # Whoever pushes an image has somebody pull it next.
+        async with self._store.receive(size=piece.size, hot=True) as receiving:
             async for chunk in piece.chunks:
                 await receiving.write(chunk)
                 written += len(chunk)
