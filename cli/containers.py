@@ -4,8 +4,11 @@
 """
 
 import asyncio
+import json
 import os
+import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -31,6 +34,17 @@ HOSTS: Final[Mapping[str, str]] = {
     name: name for name in ("postgres", "nats", "registry", "events")
 }
 """Builder and deployer are on the gateway's own loopback, where the models are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A bucket for the registry, in a server of its own that is told who may use it."""
+
+    endpoint: str
+    bucket: str
+
+
+STORE: Final = Store("http://s3:8333", "yokocho")
 _ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - inside a container's own network
 
 
@@ -40,8 +54,9 @@ def prepare(
     admin_dsn: str,
     ports: Mapping[str, int] = PORTS,
     hosts: Mapping[str, str] = HOSTS,
+    store: Store = STORE,
 ) -> list[str]:
-    """Keys, passwords, token, databases, NATS' configuration and each service's variables.
+    """Keys, passwords, token, databases, NATS' and S3's configuration, each service's variables.
 
     Idempotent: what is there is kept. Says which databases are new.
     """
@@ -60,12 +75,35 @@ def prepare(
     )
     for service in SERVICES:
         told = layout.service_environment(service)
+        if service == "registry":
+            told = {name: value for name, value in told.items() if "_BLOBS__" not in name}
+            told |= _bucket(home, store)
         if service in hosts:
             told[f"YOKOCHO_{service.upper()}_HTTP__HOST"] = _ANYWHERE
         lines = "".join(f"{name}={value}\n" for name, value in told.items())
         write_private(variables_of(home, service), lines)
     passwords = {name: layout.secrets["postgres"][name] for name in SERVICES}
     return asyncio.run(create_databases(admin_dsn, passwords))
+
+
+def _bucket(home: Home, store: Store) -> dict[str, str]:
+    """The registry's variables; whoever runs the store reads ``s3.json``."""
+    file = home.root / "s3.json"
+    if not file.exists():
+        keys = {"accessKey": "yokocho", "secretKey": secrets.token_urlsafe(32)}
+        identity = {"name": "yokocho", "credentials": [keys], "actions": ["Admin"]}
+        write_private(file, json.dumps({"identities": [identity]}))
+    [known] = json.loads(file.read_bytes())["identities"]
+    [keys] = known["credentials"]
+    told = {
+        "ENDPOINT": store.endpoint,
+        "BUCKET": store.bucket,
+        "ACCESS_KEY": keys["accessKey"],
+        "SECRET_KEY": keys["secretKey"],
+        "ADDRESSING": "path",
+        "CACHE_FOLDER": str(home.root / "cache"),
+    }
+    return {f"YOKOCHO_REGISTRY_BLOBS__S3__{name}": value for name, value in told.items()}
 
 
 def serve(home: Home, service: str) -> int:

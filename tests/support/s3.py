@@ -27,8 +27,6 @@ _KEY: Final = "yokocho"
 @dataclass(frozen=True, slots=True)
 class S3Server:
     endpoint: str
-    folder: Path | None = None
-    """Where its bytes lie, for tests that damage some."""
 
     def settings(self, bucket: str) -> S3Settings:
         return S3Settings(
@@ -52,16 +50,30 @@ def running(folder: Path) -> Iterator[S3Server]:
     if given := os.environ.get(URL):
         yield S3Server(given)
         return
+    keys = {"accessKey": _KEY, "secretKey": _KEY}
+    identity = {"name": _KEY, "credentials": [keys], "actions": ["Admin"]}
+    configured = folder / "s3.json"
+    configured.write_text(json.dumps({"identities": [identity]}))
+    port = binaries.free_port_below_its_twin()
+    with started(folder, port, configured):
+        yield S3Server(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def started(folder: Path, port: int, configured: Path, bucket: str = "") -> Iterator[None]:
+    """A server that knows the keys of ``configured``."""
     weed = binaries.s3_server()
     if weed is None:
         pytest.skip(f"no S3 server: neither {URL} nor `weed` is here")
-    port = binaries.free_port_below_its_twin()
-    data = folder / "data"
-    command = _command(weed, folder, data, port)
+    data = folder / "s3-data"
+    data.mkdir()
+    command = [*_command(weed, folder, data, port), f"-s3.config={configured}"]
+    if bucket:
+        command.append(f"-bucket={bucket}")
     program = binaries.Program(command, folder / "weed.log")
     program.start(lambda: _answers(port))
     try:
-        yield S3Server(f"http://127.0.0.1:{port}", data)
+        yield
     finally:
         program.stop(signal.SIGKILL)  # its polite end takes three seconds, and nothing must last
         shutil.rmtree(data, ignore_errors=True)
@@ -80,11 +92,6 @@ def _answers(port: int) -> bool:
 
 def _command(weed: Path, folder: Path, data: Path, port: int) -> list[str]:
     master, volume, filer, admin = (binaries.free_port_below_its_twin() for _ in range(4))
-    keys = {"accessKey": _KEY, "secretKey": _KEY}
-    identity = {"name": _KEY, "credentials": [keys], "actions": ["Admin"]}
-    configured = folder / "s3.json"
-    configured.write_text(json.dumps({"identities": [identity]}))
-    data.mkdir()
     return [
         "env",
         "GOMEMLIMIT=400MiB",
@@ -97,7 +104,6 @@ def _command(weed: Path, folder: Path, data: Path, port: int) -> list[str]:
         "-master.telemetry=false",
         "-webdav=false",
         "-admin.ui=false",
-        f"-s3.config={configured}",
         "-s3.iam=false",
         f"-s3.port={port}",
         "-s3.port.iceberg=0",

@@ -18,10 +18,12 @@ import pytest
 import yaml
 
 from cli.backup.databases import Server, temporary_server
-from cli.containers import HOSTS, PORTS, variables_of
+from cli.containers import HOSTS, PORTS, STORE, variables_of
 from cli.embedded import nats, postgres
 from cli.home import SERVICES, Home, change, create
 from cli.ports import assign, free_pair
+from tests.support import binaries, s3
+from tests.support.registry import BENTOS, archive
 from tests.support.sources import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -34,7 +36,7 @@ def port_of(service: str) -> int:
 
 def test_every_service_is_there_and_is_told_by_the_same_home() -> None:
     services = COMPOSE["services"]
-    assert set(services) == {*SERVICES, "init", "postgres", "nats"}
+    assert set(services) == {*SERVICES, "init", "postgres", "nats", "s3"}
     folder = "/var/lib/yokocho"
     for name in (*SERVICES, "init", "nats"):
         assert f"home:{folder}" in services[name]["volumes"], name
@@ -43,6 +45,16 @@ def test_every_service_is_there_and_is_told_by_the_same_home() -> None:
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
     assert f"YOKOCHO_HOME={folder}" in DOCKERFILE
     assert services["nats"]["command"] == ["--config", f"{folder}/nats.conf"]
+
+
+def test_the_store_is_the_one_that_the_registry_is_told_of() -> None:
+    store = COMPOSE["services"]["s3"]
+    assert STORE.endpoint == "http://s3:8333"
+    assert {"-s3.port=8333", "-ip=s3", f"-bucket={STORE.bucket}"} <= set(store["command"])
+    assert "-s3.config=/var/lib/yokocho/s3.json" in store["command"]
+    assert "-master.telemetry=false" in store["command"], "nothing phones home"
+    assert "home:/var/lib/yokocho:ro" in store["volumes"]
+    assert COMPOSE["services"]["registry"]["depends_on"]["s3"] == {"condition": "service_started"}
 
 
 def test_health_is_asked_where_each_service_listens() -> None:
@@ -96,12 +108,14 @@ async def test_services_that_are_started_one_by_one_are_a_platform(
     ports = {**assign(names, {}, seed=str(tmp_path)), "postgres": server.port}
     create(home)
     change(home, port=free_pair())
-    prepare_beside(home, server.dsn, ports)
+    s3_port = binaries.free_port_below_its_twin()
+    prepare_beside(home, server.dsn, ports, s3_port)
     told = {each: variables_of(home, each).read_text() for each in SERVICES}
-    prepare_beside(home, server.dsn, ports)
+    prepare_beside(home, server.dsn, ports, s3_port)
     assert told == {each: variables_of(home, each).read_text() for each in SERVICES}
 
     with ExitStack() as stack:
+        stack.enter_context(s3.started(tmp_path, s3_port, home.root / "s3.json", STORE.bucket))
         binary = [str(nats.find_binary()), "--config", str(home.root / "nats.conf")]
         stack.enter_context(started(binary, tmp_path / "nats.log"))
         for service in SERVICES:
@@ -113,19 +127,38 @@ async def test_services_that_are_started_one_by_one_are_a_platform(
         for service in SERVICES:
             port = ports.get(service, ports["gateway_internal"])
             until_answered(f"http://127.0.0.1:{port}/readyz")
+        push_and_pull(url, home.token())
 
 
-def prepare_beside(home: Home, dsn: str, ports: Mapping[str, int]) -> None:
+def push_and_pull(url: str, token: str) -> None:
+    """Bytes go to the bucket and come from it."""
+    headers = {"X-YATAI-API-TOKEN": token, "Content-Type": "application/json"}
+
+    def send(method: str, path: str, body: bytes) -> bytes:
+        request = urllib.request.Request(url + path, body or None, headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read())
+
+    content = archive("v1", payload=b"7" * 5_000_000)
+    send("POST", "/api/v1/bento_repositories", json.dumps({"name": "iris"}).encode())
+    made = {"version": "v1", "manifest": {}, "build_at": "2026-11-20 10:09:03.538404"}
+    send("POST", BENTOS, json.dumps(made).encode())
+    headers["Content-Type"] = "application/octet-stream"
+    send("PUT", f"{BENTOS}/v1/upload", content)
+    assert send("GET", f"{BENTOS}/v1/download", b"") == content
+
+
+def prepare_beside(home: Home, dsn: str, ports: Mapping[str, int], s3_port: int) -> None:
     """In a process of its own, as the init container is one: it runs a loop."""
     code = (
-        "import json, sys; from pathlib import Path; from cli.containers import prepare;"
+        "import json, sys; from pathlib import Path; from cli.containers import Store, prepare;"
         "from cli.home import Home;"
-        "home, dsn, ports = sys.argv[1:];"
-        "prepare(Home(Path(home)), admin_dsn=dsn, ports=json.loads(ports), hosts={})"
+        "home, dsn, ports, s3 = sys.argv[1:];"
+        "prepare(Home(Path(home)), admin_dsn=dsn, ports=json.loads(ports), hosts={},"
+        "        store=Store(s3, 'yokocho'))"
     )
-    subprocess.run(
-        [sys.executable, "-c", code, str(home.root), dsn, json.dumps(ports)], check=True, timeout=30
-    )
+    given = [str(home.root), dsn, json.dumps(ports), f"http://127.0.0.1:{s3_port}"]
+    subprocess.run([sys.executable, "-c", code, *given], check=True, timeout=30)
 
 
 @contextmanager
