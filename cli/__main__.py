@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from cli.commands import containers, database, demo, doctor, lifecycle, platform, safety
+from cli.commands import carry, containers, database, demo, doctor, lifecycle, platform, safety
 from cli.commands.registry import registry_app
 from cli.errors import CommandError
 
@@ -29,6 +29,8 @@ for _kind in ("model", "bento"):
     app.add_typer(registry_app(_kind))
 app.command()(safety.backup)
 app.command()(safety.restore)
+app.command()(carry.export)
+app.command("import")(carry.bring)
 app.add_typer(database.app)
 app.command()(containers.prepare)
 app.command()(containers.serve)

@@ -7,8 +7,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from cli.errors import CommandError
 from cli.home import Home
@@ -19,6 +20,10 @@ _PIECE: Final = 2**20
 _QUIET_SECONDS: Final = 3600
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """The platform is on this machine: a proxy of the environment is not for it."""
+
+
+class NotThereError(CommandError):
+    """The platform knows no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,27 @@ class Api:
 
     def put(self, path: str, body: object) -> Any:
         return self._sent("PUT", path, body)
+
+    def patch(self, path: str, body: object) -> Any:
+        return self._sent("PATCH", path, body)
+
+    def maybe(self, path: str) -> Any:
+        """None where there is no such thing."""
+        try:
+            return self.get(path)
+        except NotThereError:
+            return None
+
+    def upload(self, path: str, file: IO[bytes], size: int) -> None:
+        """All of ``file``, from where it is."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        with self._asked("PUT", path, data=file, headers=headers) as answer:
+            answer.read()
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[IO[bytes]]:
+        with self._asked("GET", path, headers={}) as answer:
+            yield answer
 
     def delete(self, path: str) -> Any:
         return self._sent("DELETE", path, None)
@@ -79,13 +105,14 @@ class Api:
         *,
         params: Mapping[str, str | None] | None = None,
         body: object = None,
+        data: IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[HTTPResponse]:
         """``headers`` say that the answer is a stream, which may be silent for long."""
         request = urllib.request.Request(  # noqa: S310 - an address of our own
             f"{self.url}{path}{_query(params or {})}",
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
+            data=data if body is None else json.dumps(body).encode(),
             headers={
                 "Authorization": f"Bearer {self.token}",
                 "Content-Type": "application/json",
@@ -98,7 +125,9 @@ class Api:
                 yield answer
         except urllib.error.HTTPError as error:
             with error:
-                raise CommandError(*_problem(error)) from error
+                missing = error.code == HTTPStatus.NOT_FOUND
+                refused = NotThereError if missing else CommandError
+                raise refused(*_problem(error)) from error
         except (OSError, HTTPException) as error:
             raise CommandError(
                 f"the platform at {self.url} does not answer: {error}",

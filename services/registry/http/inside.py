@@ -48,6 +48,7 @@ class InsideApi:
             "labels": dict(version.labels),
             "aliases": [each.name for each in aliases if each.version == version.version],
             "digest": version.digest,
+            "size_bytes": await self._registry.size_of(version),
             "upload_status": version.upload_status,
             "upload_reason": version.upload_reason,
             "created_at": version.created_at,

@@ -158,6 +158,11 @@ class Registry:
             raise NotUploadedError(f"'{version.version}' has no bytes: {reason}")
         return await self.blob(version.org_id, version.digest)
 
+    async def size_of(self, version: Version) -> int:
+        """Of its archive; 0 where it has none."""
+        async with self._database.read() as tx:
+            return await tx.blobs.size_of(version.digest)
+
     async def blob(self, org_id: UUID, digest: str) -> Blob:
         async with self._database.read() as tx:
             found = await tx.blobs.of_org(org_id, digest)

@@ -1,0 +1,99 @@
+"""Into the platform: what is there already is left alone, what is there otherwise is said."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+from urllib.parse import quote
+
+from cli.carry.format import Item
+from cli.carry.sources import Source
+from cli.client import Api
+from cli.errors import CommandError
+
+
+@dataclass
+class Outcome:
+    """Tags by what became of them; ``failed`` with the reasons."""
+
+    pushed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def said(self) -> str:
+        return (
+            f"{len(self.pushed)} imported, {len(self.skipped)} were here already, "
+            f"{len(self.failed)} failed"
+        )
+
+
+def bring(api: Api, source: Source, *, force: bool, note: Callable[[str], None]) -> Outcome:
+    """Idempotent: begun again, it goes on where it was. One that fails keeps no other back."""
+    outcome = Outcome()
+    for item, content in source.items():
+        try:
+            pushed = _brought(api, item, content, force=force)
+        except CommandError as error:
+            outcome.failed[item.tag] = error.trouble
+            note(f"{item.tag}: {error.trouble}")
+            continue
+        (outcome.pushed if pushed else outcome.skipped).append(item.tag)
+        note(f"{item.tag}: {'imported' if pushed else 'is here already'}")
+    return outcome
+
+
+def _brought(api: Api, item: Item, content: IO[bytes] | None, *, force: bool) -> bool:
+    if content is None:
+        raise CommandError("its bytes in the file are damaged", "get another copy")
+    there = _there(api, item)
+    if there is not None and there["upload_status"] == "success":
+        if item.digest in {"", there["digest"]} and not force:
+            _point(api, item)
+            return False
+        if not force:
+            raise CommandError("it is here with other bytes", "--force replaces them")
+    _described(api, item, there)
+    top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
+    path = f"{top}/{quote(item.version, safe='')}"
+    content.seek(0, os.SEEK_END)
+    size = content.tell()
+    content.seek(0)
+    api.upload(f"{path}/upload", content, size)
+    _point(api, item)
+    return True
+
+
+def _described(api: Api, item: Item, there: dict[str, Any] | None) -> None:
+    top = f"/api/v1/{item.kind}_repositories"
+    repository = {"name": item.name, "description": item.repository_description}
+    api.post(top, repository)
+    labels = [{"key": key, "value": value} for key, value in item.labels.items()]
+    body = {"description": item.description, "manifest": item.manifest, "labels": labels}
+    many = f"{top}/{quote(item.name, safe='')}/{item.kind}s"
+    if there is None:
+        api.post(many, {**body, "version": item.version, "build_at": item.build_at})
+    else:
+        api.patch(f"{many}/{quote(item.version, safe='')}", body)
+
+
+def _there(api: Api, item: Item) -> dict[str, Any] | None:
+    for each in _found(api, item):
+        return each
+    return None
+
+
+def _found(api: Api, item: Item) -> Iterator[dict[str, Any]]:
+    path = f"/api/registry/{item.kind}s/{quote(item.name, safe='')}"
+    told = api.maybe(f"{path}/versions/{quote(item.version, safe='')}")
+    if told is not None:
+        yield told
+
+
+def _point(api: Api, item: Item) -> None:
+    """Aliases that mean nothing yet; one that means something else was moved on purpose."""
+    path = f"/api/registry/{item.kind}s/{quote(item.name, safe='')}/aliases"
+    if item.aliases:
+        known = {each["name"] for each in api.get(path)["items"]}
+        for alias in set(item.aliases) - known:
+            body = {"version": item.version, "expected": None}
+            api.put(f"{path}/{quote(alias, safe='')}", body)

@@ -1,0 +1,136 @@
+"""Where versions come from: a file of ours, or a Yatai that still runs."""
+
+import json
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from cli.carry.format import Item, Reader, is_right
+from cli.errors import CommandError
+
+_PAGE: Final = 100
+_PIECE: Final = 2**20
+_SECONDS: Final = 120
+
+
+class Source(Protocol):
+    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
+        """Each version with its bytes, which were compared with its digest where it has one.
+
+        None instead of bytes that are damaged: the others follow all the same.
+        """
+
+
+class FileSource:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
+        """In the order of the file. Read twice: hashed first, so that nothing wrong is sent."""
+        with Reader(self._path) as reader:
+            named: dict[str, list[Item]] = {}
+            for each in reader.items:
+                named.setdefault(each.digest, []).append(each)
+            for digest, file in reader.blobs():
+                right = is_right(file, named[digest][0])
+                for item in named[digest]:
+                    yield item, file if right else None
+
+
+class YataiSource:
+    """Through its own API. The token goes to its host and to no other."""
+
+    def __init__(
+        self, url: str, token: str, *, organization: str | None, kinds: tuple[str, ...], match: str
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"X-YATAI-API-TOKEN": token, "X-Bentoml-Version": "1.4.0"}
+        if organization:
+            self._headers["X-Yatai-Organization"] = organization
+        self._kinds = kinds
+        self._match = match
+
+    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
+        for kind in self._kinds:
+            for repository in self._pages(f"/api/v1/{kind}_repositories"):
+                if not fnmatchcase(repository["name"], self._match):
+                    continue
+                path = f"/api/v1/{kind}_repositories/{quote(repository['name'], safe='')}/{kind}s"
+                for version in reversed(list(self._pages(path))):
+                    if version["upload_status"] != "success":
+                        continue
+                    item = _from_wire(kind, repository, version)
+                    with self._content(f"{path}/{quote(item.version, safe='')}") as content:
+                        yield item, content
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        start = 0
+        while True:
+            told = self._json("GET", f"{path}?start={start}&count={_PAGE}")
+            yield from told["items"]
+            start += len(told["items"])
+            if not told["items"] or start >= told["total"]:
+                return
+
+    @contextmanager
+    def _content(self, path: str) -> Iterator[IO[bytes]]:
+        """A file on this machine: what is sent on must have a length, and may be sent again."""
+        url = self._json("PATCH", f"{path}/presign_download_url").get("presigned_download_url")
+        with tempfile.TemporaryFile() as file:
+            if url:
+                _fetch(url, {}, file)
+            else:
+                _fetch(f"{self._url}{path}/download", self._headers, file)
+            file.seek(0)
+            yield file
+
+    def _json(self, method: str, path: str) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 - the address that the user named
+            f"{self._url}{path}", method=method, headers=self._headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
+                told: dict[str, Any] = json.load(answer)
+                return told
+        except urllib.error.HTTPError as error:
+            with error:
+                raise CommandError(
+                    f"{method} {path} of {self._url} answers {error.code}",
+                    "is the token right, and may it read this organisation?",
+                ) from error
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{self._url} does not answer: {error}", "is it a Yatai?") from error
+
+
+def _fetch(url: str, headers: dict[str, str], file: IO[bytes]) -> None:
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise CommandError(f"{url[:80]} is no address to download from", "look at the Yatai")
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - checked above
+            while piece := answer.read(_PIECE):
+                file.write(piece)
+    except OSError as error:
+        raise CommandError(f"a download broke off: {error}", "import again: it goes on") from error
+
+
+def _from_wire(kind: str, repository: dict[str, Any], version: dict[str, Any]) -> Item:
+    return Item(
+        kind=kind,
+        name=repository["name"],
+        repository_description=repository.get("description") or "",
+        version=version["version"],
+        description=version.get("description") or "",
+        manifest=version.get("manifest") or {},
+        labels={each["key"]: each["value"] for each in version.get("labels") or []},
+        build_at=version["build_at"],
+        aliases=[],
+        digest="",
+        size_bytes=0,
+    )

@@ -1,0 +1,97 @@
+"""export, import: versions between installations, and from a Yatai."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import CommandError
+from cli.options import HomeOption, JsonOption, home_at, note, show
+
+_KINDS = ("model", "bento")
+
+
+def export(
+    tags: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME:VERSION]...", help="Bentos by tag")
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write")],
+    models: Annotated[bool, typer.Option("--models", help="All models")] = False,
+    bentos: Annotated[bool, typer.Option("--bentos", help="All bentos")] = False,
+    with_models: Annotated[bool, typer.Option(help="Also the models that the bentos need")] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bentos and models in one file that can be verified and imported elsewhere."""
+    from cli.carry.export import everything
+    from cli.carry.export import export as write
+    from cli.client import Api
+
+    api = Api.of(home_at(home))
+    wanted = [("bento", each) for each in tags or []]
+    wanted += everything(api, "model") if models else []
+    wanted += everything(api, "bento") if bentos else []
+    if not wanted:
+        raise CommandError("nothing is named", "say NAME:VERSION, --models or --bentos")
+    items = write(api, output, wanted, with_models=with_models, note=note)
+    told = {"file": str(output), "versions": [each.tag for each in items]}
+    show(told, as_json=as_json, human=lambda: f"{output}: {len(items)} versions")
+
+
+def bring(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="What `yokocho export` wrote")
+    ] = None,
+    *,
+    yatai: Annotated[str | None, typer.Option(help="URL of a Yatai to import from")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="YATAI_API_TOKEN", help="API token of that Yatai")
+    ] = None,
+    organization: Annotated[str | None, typer.Option(help="Which one of that Yatai")] = None,
+    only: Annotated[str | None, typer.Option(help="models or bentos")] = None,
+    match: Annotated[str, typer.Option(help="Names of repositories, as `iris*`")] = "*",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the file; import nothing")
+    ] = False,
+    force: Annotated[bool, typer.Option(help="Replace versions that have other bytes")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in an export or what a Yatai has. Begun again, it goes on where it was."""
+    from cli.carry import FileSource, YataiSource
+    from cli.carry import bring as carry
+    from cli.client import Api
+
+    if (file is None) == (yatai is None) or (yatai is not None and not token):
+        raise CommandError("name a file, or --yatai with its URL and --token", "one of the two")
+    if file is not None and verify:
+        _verify(file, as_json=as_json)
+        return
+    source = (
+        FileSource(file)
+        if file is not None
+        else YataiSource(
+            yatai or "", token or "", organization=organization, kinds=_kinds(only), match=match
+        )
+    )
+    outcome = carry(Api.of(home_at(home)), source, force=force, note=note)
+    show(asdict(outcome), as_json=as_json, human=outcome.said)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _verify(file: Path, *, as_json: bool) -> None:
+    from cli.carry.format import verify
+
+    items = verify(file)
+    told = {"file": str(file), "versions": [each.tag for each in items]}
+    show(told, as_json=as_json, human=lambda: f"{file} is right: {len(items)} versions")
+
+
+def _kinds(only: str | None) -> tuple[str, ...]:
+    known = {None: _KINDS, "models": _KINDS[:1], "bentos": _KINDS[1:]}
+    if only not in known:
+        raise CommandError(f"--only is `models` or `bentos`, not '{only}'", "")
+    return known[only]
