@@ -73,7 +73,8 @@ lock-dev:
 	@$(compile) pyproject.toml --extra cli --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 lock-client: # BentoML clients of the demo and the tests, which never meet our own environment
 	@$(compile) cli/demo/client.in --output-file cli/demo/client.txt
-	@$(compile) tests/data/clients/bentoml-1.3.in --output-file tests/data/clients/bentoml-1.3.txt
+	@for each in 1.0 1.1 1.2 1.3; do \
+		$(compile) tests/data/clients/bentoml-$$each.in --output-file tests/data/clients/bentoml-$$each.txt; done
 
 clean: ## forget .venv and every cache
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,9 +10,10 @@ from rich.console import Console
 from cli.demo.client import REQUIREMENTS, install
 from cli.demo.steps import Steps
 
+_OLDER: Final = ("1.0", "1.1", "1.2", "1.3")
 _LOCKS: Final = {
     "1.4": REQUIREMENTS,
-    "1.3": Path(__file__).parents[1] / "data/clients/bentoml-1.3.txt",
+    **{each: Path(__file__).parents[1] / f"data/clients/bentoml-{each}.txt" for each in _OLDER},
 }
 
 

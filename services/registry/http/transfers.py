@@ -70,10 +70,10 @@ class Urls:
         self._signer = signer
         self._public_url = public_url
 
-    def sign(self, request: web.Request, path: str) -> str:
+    def sign(self, request: web.Request, path: str, method: str = "PUT") -> str:
         if self._signer is None or self._public_url is None:
             return ""
-        signed = self._signer.sign("PUT", path, principal=principal(request), lifetime=LIFETIME)
+        signed = self._signer.sign(method, path, principal=principal(request), lifetime=LIFETIME)
         return f"{self._public_url.rstrip('/')}{signed}"
 
 
@@ -166,6 +166,10 @@ class TransferApi:
             return await self._view(request, version)
         blob = await self._registry.blob_of(version)
         url = await self._transfers.download_url(blob.location)
+        if not url and setting is Strategy.MULTIPART:
+            # Such a client takes it from a URL or not at all.
+            path = request.rel_url.raw_path.rpartition("/")[0]
+            url = self._urls.sign(request, f"{path}/download", "GET")
         return await self._view(request, version, presigned_download_url=url)
 
     async def _verified(self, request: web.Request) -> Version:

@@ -241,6 +241,16 @@ async def test_a_pull_is_sent_to_the_store_that_can(
             assert await answer.read() == SENT
 
 
+async def test_a_client_that_takes_urls_only_gets_one_for_its_pull(
+    session: aiohttp.ClientSession,
+) -> None:
+    await begin(session, "multipart")
+    await push_parts(session, SENT)
+    _, seen = await send(session, "PATCH", f"{V1}/presign_download_url", {})
+    url = seen["presigned_download_url"].replace("http://gateway", "")
+    assert (await send(session, "GET", url)) == (200, SENT)
+
+
 async def test_a_version_is_seen_by_nobody_before_it_is_verified(
     pool: Pool, tmp_path: Path, s3_server: S3Server
 ) -> None:
