@@ -47,6 +47,18 @@ def file_changes(
     )
 
 
+def same_sized(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> list[str]:
+    """Paths of files whose bytes must tell, the smallest first: most for what may be read."""
+    return sorted(
+        (
+            path
+            for path in before.keys() & after.keys()
+            if before[path].size_bytes == after[path].size_bytes
+        ),
+        key=lambda path: (before[path].size_bytes, path),
+    )
+
+
 def packages_of(requirements: str) -> dict[str, str]:
     """Name and pinned version of each; an unpinned one has the version that it asks for.
 

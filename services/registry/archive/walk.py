@@ -6,8 +6,8 @@ from typing import Final
 
 from services.registry.errors import ArchiveRefusedError
 
-_BLOCK: Final = 512
-_NAME_BYTES: Final = 64 * 1024
+BLOCK: Final = 512
+NAME_BYTES: Final = 64 * 1024
 _DESCRIPTION_BYTES: Final = 8 * 2**20
 _ENTRIES: Final = 1_000_000
 _SYMLINKS: Final = 100_000
@@ -46,10 +46,10 @@ class ArchiveWalk:
                 self._skip -= jump
                 view = view[jump:]
                 continue
-            need = (self._keep or _BLOCK) - len(self._held)
+            need = (self._keep or BLOCK) - len(self._held)
             self._held += view[:need]
             view = view[need:]
-            if len(self._held) == (self._keep or _BLOCK):
+            if len(self._held) == (self._keep or BLOCK):
                 block, kept = bytes(self._held), self._keep
                 self._held.clear()
                 self._keep = 0
@@ -70,17 +70,12 @@ class ArchiveWalk:
         if not block.strip(b"\0"):
             self._ended = True
             return
-        try:
-            entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError as error:
-            raise ArchiveRefusedError(f"this is no tar archive: {error}") from error
+        entry = header_in(block)
         self._entries += 1
         if self._entries > _ENTRIES:
             raise ArchiveRefusedError(f"more than {_ENTRIES} entries")
-        if entry.size < 0:
-            raise ArchiveRefusedError("an entry has a negative size")
         if entry.type in _EXTENDED:
-            self._take(entry, limit=_NAME_BYTES)
+            self._take(entry, limit=NAME_BYTES)
             return
         self._entry(entry)
 
@@ -126,6 +121,17 @@ class ArchiveWalk:
             self._announce(names_in(self._kind, content))
         else:
             self.description = content
+
+
+def header_in(block: bytes) -> tarfile.TarInfo:
+    """Of one entry, as far as its own block says."""
+    try:
+        entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError as error:
+        raise ArchiveRefusedError(f"this is no tar archive: {error}") from error
+    if entry.size < 0:
+        raise ArchiveRefusedError("an entry has a negative size")
+    return entry
 
 
 def names_in(kind: bytes, content: bytes) -> dict[str, str]:
@@ -203,4 +209,4 @@ def _text(content: bytes) -> str:
 
 
 def padded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+    return -(-size // BLOCK) * BLOCK

@@ -1,22 +1,27 @@
 """Looking into a version: its files, one of them, and what another version has otherwise."""
 
+import asyncio
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from libs.chassis.blobs import CHUNK, Blob
 from libs.chassis.postgres import Database
-from services.registry.archive import Entry, Listing
-from services.registry.difference import FileChanges, file_changes
+from services.registry.archive import Entry, Listing, pack, unpack
+from services.registry.difference import FileChanges, file_changes, same_sized
 from services.registry.errors import FileNotInArchiveError
 from services.registry.service.integrity import Integrity
 from services.registry.service.tx import Tx
 
 _HASHED: Final = 2**30
-"""So much is read to tell whether files of one size are the same."""
+"""So much is read, of both, to tell whether files of one size are the same."""
 _TEXT: Final = 4 * 2**20
+_PATH: Final = attrgetter("path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,18 @@ class Inside:
         """By path; a prefix is a folder, or nothing."""
         below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         entries = await self._entries(blob)
-        found = [each for each in entries if each.path.startswith(below) and each.path > after]
+        found = [
+            each
+            for each in islice(entries, bisect_right(entries, after, key=_PATH), None)
+            if each.path.startswith(below)
+        ]
         return Page(found[:count], len(found) > count)
 
     async def file(self, blob: Blob, path: str) -> Entry:
-        for each in await self._entries(blob):
-            if each.path == path and each.kind == "file":
-                return each
+        entries = await self._entries(blob)
+        at = bisect_left(entries, path, key=_PATH)
+        if at < len(entries) and entries[at].path == path and entries[at].kind == "file":
+            return entries[at]
         raise FileNotInArchiveError(f"there is no file '{path[:200]}'")
 
     async def text(self, blob: Blob, path: str) -> str | None:
@@ -53,27 +63,19 @@ class Inside:
             return None
         if entry.size_bytes > _TEXT:
             return None
-        content = bytearray()
-        async with aclosing(
-            self._integrity.read(blob, first=entry.offset, length=entry.size_bytes)
-        ) as chunks:
-            async for chunk in chunks:
-                content += chunk
+        content = await self._bytes(blob, entry.offset, entry.size_bytes)
         return content.decode(errors="replace")
 
     async def compare(self, one: Blob, other: Blob) -> FileChanges:
         """From ``one`` to ``other``; what would have to be read too long is unknown."""
         before = {each.path: each for each in await self._entries(one) if each.kind == "file"}
         after = {each.path: each for each in await self._entries(other) if each.kind == "file"}
-        same_size = [
-            path
-            for path in sorted(before.keys() & after.keys())
-            if before[path].size_bytes == after[path].size_bytes
-        ]
+        if one.digest == other.digest:
+            return file_changes(before, after, equal=dict.fromkeys(before, True))
         equal: dict[str, bool] = {}
         left = _HASHED
-        for path in same_size:
-            left -= before[path].size_bytes
+        for path in same_sized(before, after):
+            left -= 2 * before[path].size_bytes
             if left < 0:
                 break
             first = await self._digest(one, before[path])
@@ -87,40 +89,40 @@ class Inside:
                 self._integrity.read(blob, first=entry.offset, length=entry.size_bytes)
             ) as chunks:
                 async for chunk in chunks:
-                    sha.update(chunk)
+                    await asyncio.to_thread(sha.update, chunk)
         return sha.digest()
 
     async def _entries(self, blob: Blob) -> list[Entry]:
+        """By path. In threads: of a hundred thousand, others would wait for seconds."""
         async with self._database.read() as tx:
             known = await tx.listings.one(blob.digest)
         if known is not None:
-            return known
-        entries = sorted(await self._walked(blob), key=lambda entry: entry.path)
+            return await asyncio.to_thread(unpack, known)
+        entries, packed = await asyncio.to_thread(_packed, await self._walked(blob))
         async with self._database.transaction() as tx:
-            await tx.listings.put(blob.digest, entries)
+            await tx.listings.put(blob.digest, packed)
         return entries
 
-    async def _walked(self, blob: Blob) -> list[Entry]:
+    async def _walked(self, blob: Blob) -> Listing:
         """Reads a chunk once for all headers in it, and none that has only content."""
-        listing, at, chunk = Listing(), -1, b""
+        listing = Listing()
         while listing.wanted is not None:
             first, length = listing.wanted
-            content = bytearray()
-            while len(content) < length and first + len(content) < blob.size_bytes:
-                place = first + len(content)
-                if place // CHUNK != at:
-                    at = place // CHUNK
-                    chunk = await self._chunk(blob, at)
-                inside = place - at * CHUNK
-                content += chunk[inside : inside + length - len(content)]
-            listing.feed(bytes(content))
-        return listing.entries
+            at = first // CHUNK * CHUNK
+            end = -(-(first + length) // CHUNK) * CHUNK
+            await asyncio.to_thread(listing.take, at, await self._bytes(blob, at, end - at))
+        return listing
 
-    async def _chunk(self, blob: Blob, index: int) -> bytes:
+    async def _bytes(self, blob: Blob, first: int, length: int) -> bytes:
+        """As many as there are."""
         content = bytearray()
-        async with aclosing(
-            self._integrity.read(blob, first=index * CHUNK, length=CHUNK)
-        ) as chunks:
-            async for chunk in chunks:
-                content += chunk
+        if length and first < blob.size_bytes:
+            async with aclosing(self._integrity.read(blob, first=first, length=length)) as chunks:
+                async for chunk in chunks:
+                    content += chunk
         return bytes(content)
+
+
+def _packed(listing: Listing) -> tuple[list[Entry], bytes]:
+    entries = listing.entries
+    return entries, pack(entries)
