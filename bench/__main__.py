@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from bench import bus, images, platform, search, transfer
+from bench import bucket, bus, images, platform, search, transfer
 from bench.report import Row, table
 
 _BENCHES: Final = {
@@ -19,6 +19,7 @@ _BENCHES: Final = {
     "transfer": transfer.measure,
     "search": search.measure,
     "images": images.measure,
+    "bucket": bucket.measure,
 }
 
 

@@ -79,7 +79,7 @@ async def registry_process(
         "IDENTITY__KEY_FILE": str(folder / "keys" / "registry.pem"),
         "IDENTITY__PUBLIC_KEYS_FILE": str(folder / "keys" / "public.json"),
         "PEERS__DEPLOYER": "http://127.0.0.1:9",
-        "BLOBS__ROOT": str(folder / "blobs"),
+        **({} if "BLOBS__S3__BUCKET" in settings else {"BLOBS__ROOT": str(folder / "blobs")}),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         **settings,
     }

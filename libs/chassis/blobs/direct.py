@@ -1,4 +1,8 @@
-"""Bytes that clients send straight to the store, and what makes blobs of them."""
+"""Bytes that clients send straight to the store, and what makes blobs of them.
+
+Always in parts, be it one: what was joined nobody can change by a URL that was handed out
+before, so it is read and hashed where it lies, and never copied.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
@@ -10,21 +14,17 @@ from uuid_utils.compat import uuid7
 from libs.chassis.blobs.errors import BlobDamagedError, BlobsUnavailableError
 from libs.chassis.blobs.receiving import Receiving
 from libs.chassis.blobs.s3answers import answers, is_missing
-from libs.chassis.blobs.s3copy import copy
 from libs.chassis.blobs.store import Blob, Observer
 
 if TYPE_CHECKING:  # stubs, which are not installed where this runs
     from types_aiobotocore_s3.client import S3Client
 
-_INCOMING: Final = "incoming/"
 _PIECE: Final = 2**20
 _TRIES: Final = 4
 
 
 class Direct(Protocol):
     """What a store can do for clients that reach it by themselves."""
-
-    async def put_url(self, location: str, lifetime: timedelta) -> str: ...
 
     async def get_url(self, location: str, lifetime: timedelta) -> str: ...
 
@@ -35,6 +35,9 @@ class Direct(Protocol):
         self, location: str, upload: str, *, number: int, lifetime: timedelta
     ) -> str: ...
 
+    async def parts_of(self, location: str, upload: str) -> list[tuple[int, str]]:
+        """Number and ETag of each that has come; none where the upload is over."""
+
     async def join_parts(
         self, location: str, upload: str, parts: Sequence[tuple[int, str]]
     ) -> None:
@@ -43,16 +46,13 @@ class Direct(Protocol):
     async def forget(self, location: str, upload: str | None) -> None:
         """Whatever came of it. Idempotent."""
 
-    async def adopt(self, location: str, observer: Observer, *, shared: bool) -> Blob:
-        """Read and hash what was sent; ``shared``: a copy of it, which no client can reach.
-
-        What fails leaves nothing but the original.
-        """
+    async def adopt(self, location: str, observer: Observer) -> Blob:
+        """Read and hash what was joined."""
 
     async def forget_before(self, since: datetime) -> int:
         """What clients, or ourselves, left half sent; how many."""
 
-    def new_location(self, *, shared: bool) -> str: ...
+    def new_location(self) -> str: ...
 
 
 class S3Direct:
@@ -64,11 +64,8 @@ class S3Direct:
         self._bucket = bucket
         self._prefix = prefix
 
-    def new_location(self, *, shared: bool) -> str:
-        return f"{self._prefix}{_INCOMING if shared else 'blobs/'}{uuid7().hex}"
-
-    async def put_url(self, location: str, lifetime: timedelta) -> str:
-        return await self._signed("put_object", self._at(location), lifetime)
+    def new_location(self) -> str:
+        return f"{self._prefix}blobs/{uuid7().hex}"
 
     async def get_url(self, location: str, lifetime: timedelta) -> str:
         return await self._signed("get_object", self._at(location), lifetime)
@@ -83,6 +80,18 @@ class S3Direct:
     ) -> str:
         told = {**self._at(location), "UploadId": upload, "PartNumber": number}
         return await self._signed("upload_part", told, lifetime)
+
+    async def parts_of(self, location: str, upload: str) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
+        with answers():
+            listed = self._client.get_paginator("list_parts")
+            try:
+                async for page in listed.paginate(**self._at(location), UploadId=upload):
+                    found += [(each["PartNumber"], each["ETag"]) for each in page.get("Parts", [])]
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+        return found
 
     async def join_parts(
         self, location: str, upload: str, parts: Sequence[tuple[int, str]]
@@ -108,41 +117,7 @@ class S3Direct:
                         raise
             await self._client.delete_object(**self._at(location))
 
-    async def adopt(self, location: str, observer: Observer, *, shared: bool) -> Blob:
-        own = location
-        if shared:
-            own = self.new_location(shared=False)
-            with answers():
-                try:
-                    await copy(self._client, self._bucket, source=location, target=own)
-                except ClientError as error:
-                    raise _gone(error) from error
-        try:
-            return await self._hashed(own, observer)
-        except BaseException:
-            if shared:
-                await self.forget(own, None)
-            raise
-
-    async def forget_before(self, since: datetime) -> int:
-        forgotten = 0
-        with answers():
-            listed = self._client.get_paginator("list_multipart_uploads")
-            async for page in listed.paginate(Bucket=self._bucket, Prefix=self._prefix):
-                for each in page.get("Uploads", []):
-                    if each["Initiated"] <= since:
-                        await self.forget(each["Key"], each["UploadId"])
-                        forgotten += 1
-            objects = self._client.get_paginator("list_objects_v2")
-            incoming = f"{self._prefix}{_INCOMING}"
-            async for found in objects.paginate(Bucket=self._bucket, Prefix=incoming):
-                for one in found.get("Contents", []):
-                    if one["LastModified"] <= since:
-                        await self.forget(one["Key"], None)
-                        forgotten += 1
-        return forgotten
-
-    async def _hashed(self, location: str, observer: Observer) -> Blob:
+    async def adopt(self, location: str, observer: Observer) -> Blob:
         with answers():
             try:
                 size = (await self._client.head_object(**self._at(location)))["ContentLength"]
@@ -155,6 +130,17 @@ class S3Direct:
             return await receiving.commit()
         finally:
             await receiving.abandon()
+
+    async def forget_before(self, since: datetime) -> int:
+        forgotten = 0
+        with answers():
+            listed = self._client.get_paginator("list_multipart_uploads")
+            async for page in listed.paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for each in page.get("Uploads", []):
+                    if each["Initiated"] <= since:
+                        await self.forget(each["Key"], each["UploadId"])
+                        forgotten += 1
+        return forgotten
 
     async def _bytes(self, location: str, size: int) -> AsyncIterator[bytes]:
         """What breaks off goes on where it was."""

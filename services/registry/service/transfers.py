@@ -56,20 +56,19 @@ class Transfers:
 
     async def begin(self, version: Version) -> Begun:
         """One request will bring everything."""
-        direct = self._store.direct
-        location = direct.new_location(shared=True) if direct else None
-        made = await self._add(version, in_parts=False, location=location, store_upload=None)
-        url = await direct.put_url(location, LIFETIME) if direct and location else None
-        return Begun(made, url)
+        made = await self._begin(version, in_parts=False)
+        return Begun(made, await self.part_url(made, 1))
 
     async def begin_parts(self, version: Version) -> Transfer:
+        return await self._begin(version, in_parts=True)
+
+    async def _begin(self, version: Version, *, in_parts: bool) -> Transfer:
         direct = self._store.direct
         if direct is None:
-            return await self._add(version, in_parts=True, location=None, store_upload=None)
-        # Nobody can change what was joined: it need not be copied from where clients reach it.
-        location = direct.new_location(shared=False)
+            return await self._add(version, in_parts=in_parts, location=None, store_upload=None)
+        location = direct.new_location()
         upload = await direct.begin_parts(location)
-        return await self._add(version, in_parts=True, location=location, store_upload=upload)
+        return await self._add(version, in_parts=in_parts, location=location, store_upload=upload)
 
     async def part_url(self, transfer: Transfer, number: int) -> str | None:
         """None where parts are sent to us."""

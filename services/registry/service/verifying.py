@@ -88,11 +88,14 @@ class Verifying:
         direct = self._store.direct
         if transfer.location is None or direct is None:
             return await self._joined(transfer, walk)
-        if transfer.store_upload is not None:
-            if not transfer.parts:
-                raise ArchiveRefusedError("no part was sent")
-            await direct.join_parts(transfer.location, transfer.store_upload, transfer.parts)
-        return await direct.adopt(transfer.location, walk, shared=not transfer.in_parts)
+        where, upload = transfer.location, transfer.store_upload or ""
+        parts = transfer.parts if transfer.in_parts else await direct.parts_of(where, upload)
+        if transfer.in_parts and not parts:
+            raise ArchiveRefusedError("no part was sent")
+        # Where it is one PUT and there is no part, it was joined before a crash, or never sent.
+        if parts:
+            await direct.join_parts(where, upload, parts)
+        return await direct.adopt(where, walk)
 
     async def _joined(self, transfer: Transfer, walk: ArchiveWalk) -> Blob:
         """Those parts that the client named, and no others."""
