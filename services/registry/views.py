@@ -83,7 +83,9 @@ def version_view(version: Version, kind: str) -> dict[str, Any]:
         "upload_finished_reason": version.upload_reason,
         "presigned_upload_url": "",
         "presigned_download_url": "",
+        "presigned_urls_deprecated": False,
         "transmission_strategy": "proxy",
+        f"{kind}_repository_uid": str(version.repository_id),
         "upload_id": "",
         "build_at": moment(version.build_at),
     }

@@ -42,6 +42,13 @@ _OF_KIND = """
     WHERE v.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL AND ($3::uuid IS NULL OR r.id = $3)
 """
 _TOTAL = f"SELECT count(*) {_OF_KIND}"
+_TOTAL_OF_ALL = """
+    SELECT count(*) FROM version v
+    WHERE v.deleted_at IS NULL AND v.repository_id = ANY (ARRAY(
+        SELECT id FROM repository
+        WHERE org_id = $1 AND kind = $2 AND deleted_at IS NULL AND ($3::uuid IS NULL OR id = $3)))
+"""
+"""An index is enough for it, where nothing else is asked."""
 _PAGE = f"""
     {WITH_REPOSITORY}
     {_OF_KIND}
@@ -143,9 +150,13 @@ class RegistryStore:
         given = (org_id, kind, repository_id, start, count, *asked.values)
         page = f"{_PAGE} AND {asked.where} ORDER BY {asked.order} OFFSET $4 LIMIT $5"
         rows = await self._connection.fetch(page, *given)
-        # Both statements are given the same values, so both must name them all.
-        total = f"{_TOTAL} AND {asked.where} AND $4::bigint >= 0 AND $5::bigint >= 0"
-        counted: int = await self._connection.fetchval(total, *given)
+        counted: int
+        if asked.values:
+            # Both statements are given the same values, so both must name them all.
+            total = f"{_TOTAL} AND {asked.where} AND $4::bigint >= 0 AND $5::bigint >= 0"
+            counted = await self._connection.fetchval(total, *given)
+        else:
+            counted = await self._connection.fetchval(_TOTAL_OF_ALL, *given[:3])
         return counted, [(repository_beside(row, kind), version_of(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:

@@ -145,6 +145,35 @@ async def test_skopeo_pushes_and_pulls(machine: Machine) -> None:
     assert "manifest unknown" in await machine.run("skopeo", "inspect", f"--{plain}", at, ok=False)
 
 
+async def test_buildah_pushes_what_it_builds_and_builds_on_what_it_pulls(
+    machine: Machine,
+) -> None:
+    needs("buildah")
+    (machine.folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    buildah = (
+        *("buildah", "--storage-driver", "vfs", "--root", str(machine.folder / "storage")),
+        *("--runroot", str(machine.folder / "run")),
+        *("--registries-conf", os.devnull),
+    )
+    plain = ("--tls-verify=false", "--creds", f"anybody:{TOKEN}")
+    trusted = ("--signature-policy", str(machine.folder / "policy.json"))
+    (machine.folder / "auth.json").write_text("{}")
+    (machine.folder / "weights").write_bytes(PAYLOAD)
+    first = (await machine.run(*buildah, "from", "scratch")).strip()
+    await machine.run(*buildah, "copy", first, "weights", "/weights")
+    await machine.run(*buildah, "commit", *trusted, first, "made")
+    at = f"docker://{machine.registry}/team/made:v1"
+    await machine.run(*buildah, "push", *plain, *trusted, "made", at)
+
+    named = at.removeprefix("docker://")
+    second = await machine.run(*buildah, "from", *plain, *trusted, "--pull-always", named)
+    mounted = (await machine.run(*buildah, "mount", second.strip().splitlines()[-1])).strip()
+    assert (Path(mounted) / "weights").read_bytes() == PAYLOAD
+    denied = ("--tls-verify=false", "--creds", "anybody:wrong")
+    said = await machine.run(*buildah, "push", *denied, *trusted, "made", at, ok=False)
+    assert "unauthorized" in said.lower()
+
+
 async def test_oras_attaches_and_discovers(machine: Machine) -> None:
     needs("oras")
     plain, at = "--plain-http", f"{machine.image}:v1"
