@@ -101,7 +101,11 @@ def test_routes_of_older_clients_are_routes() -> None:
         "apis": {"classify": {"route": "classify", "input": "NumpyNdarray", "output": "JSON"}}
     }
     assert routes_of(legacy) == {
-        "/classify": {"input": {"kind": "NumpyNdarray"}, "output": {"kind": "JSON"}}
+        "/classify": {
+            "input": {"kind": "NumpyNdarray"},
+            "output": {"kind": "JSON"},
+            "is_task": False,
+        }
     }
     renamed = {"apis": {"classify": {"route": "classify", "input": "JSON", "output": "JSON"}}}
     [change] = api_changes(legacy, renamed)
