@@ -10,7 +10,7 @@ BLOCK: Final = 512
 NAME_BYTES: Final = 64 * 1024
 _DESCRIPTION_BYTES: Final = 8 * 2**20
 _ENTRIES: Final = 1_000_000
-_SYMLINKS: Final = 100_000
+_LINKED: Final = 100_000
 _SPARSE: Final = b"GNU.sparse."
 """Records that give an entry another name and size for those who know them."""
 _EXTENDED: Final = b"xgLK"
@@ -21,8 +21,8 @@ _LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 class ArchiveWalk:
     """Feed every byte, then ``finish``. ``description`` is the content of ``wanted``.
 
-    Holds one header, one long name, the description and the names of symbolic links in memory,
-    whatever the archive's size.
+    Holds one header, one long name, the description and the names of links in memory, whatever
+    the archive's size.
     """
 
     def __init__(self, wanted: str) -> None:
@@ -35,6 +35,7 @@ class ArchiveWalk:
         self._ended = False
         self._names: dict[str, str] = {}
         self._links: set[str] = set()
+        self._shared: set[str] = set()
         self.description: bytes | None = None
 
     def feed(self, chunk: bytes | memoryview) -> None:
@@ -85,9 +86,8 @@ class ArchiveWalk:
         size = int(self._names.pop("size", str(entry.size)))
         self._names.clear()
         parts = check(name, entry.type, target)
-        self._never_through_a_link(parts, name)
-        if entry.type == tarfile.SYMTYPE:
-            self._links.add("/".join(parts))
+        self._never_through_a_link(parts, entry.type, name)
+        self._link("/".join(parts), entry.type, target)
         entry.size = size if entry.type in _FILES[:2] else 0
         self._kind = entry.type
         if parts != [self._wanted]:
@@ -96,12 +96,23 @@ class ArchiveWalk:
         self.description = b"" if entry.type in _FILES[:2] else None
         self._take(entry, limit=_DESCRIPTION_BYTES)
 
-    def _never_through_a_link(self, parts: list[str], name: str) -> None:
-        """Where a link's own place is not what its name says, nor is where it leads."""
-        if len(self._links) > _SYMLINKS:
-            raise ArchiveRefusedError(f"more than {_SYMLINKS} symbolic links")
-        if any("/".join(parts[:depth]) in self._links for depth in range(1, len(parts))):
+    def _never_through_a_link(self, parts: list[str], kind: bytes, name: str) -> None:
+        """Where a link's own place is not what its name says, nor is where it leads.
+
+        What is written over a link changes another file with some programs, and not with others.
+        """
+        if any("/".join(parts[: depth + 1]) in self._links for depth in range(len(parts))):
             raise ArchiveRefusedError(f"{name[:200]!r} is written through a symbolic link")
+        if kind in _FILES and "/".join(parts) in self._shared:
+            raise ArchiveRefusedError(f"{name[:200]!r} is written over a hard link")
+
+    def _link(self, place: str, kind: bytes, target: str) -> None:
+        if kind == tarfile.SYMTYPE:
+            self._links.add(place)
+        elif kind == tarfile.LNKTYPE:
+            self._shared |= {place, "/".join(_inside(target, target))}
+        if len(self._links) + len(self._shared) > _LINKED:
+            raise ArchiveRefusedError(f"more than {_LINKED} links")
 
     def _take(self, entry: tarfile.TarInfo, *, limit: int) -> None:
         if entry.size > limit:

@@ -62,6 +62,21 @@ def test_the_description_is_found_however_the_bytes_arrive(piece: int) -> None:
             [DESCRIPTION, link("x", "."), link("x/y/z", "../..")], "through", id="link-in-link"
         ),
         pytest.param([DESCRIPTION, link("x", "a"), file("./x/b")], "through", id="below-a-link"),
+        pytest.param(
+            [DESCRIPTION, link("x", "bento.yaml"), file("./x", b"name: evil\n")],
+            "through",
+            id="over-a-link-to-the-description",
+        ),
+        pytest.param(
+            [DESCRIPTION, link("x", "bento.yaml", tarfile.LNKTYPE), file("x", b"name: evil\n")],
+            "over a hard link",
+            id="over-a-hard-link-to-the-description",
+        ),
+        pytest.param(
+            [file("a"), DESCRIPTION, link("x", "./a", tarfile.LNKTYPE), file("a", b"evil")],
+            "over a hard link",
+            id="over-what-a-hard-link-shares",
+        ),
         pytest.param([DESCRIPTION, link("l", "x/y/../..")], "down and up", id="up-after-a-name"),
         pytest.param([link("./bento.yaml", "src/a.yaml")], "no bento.yaml", id="linked"),
         pytest.param(
@@ -83,7 +98,8 @@ def test_a_cut_off_archive_is_refused(kept: int) -> None:
 
 
 def test_links_inside_pass() -> None:
-    assert walk(packed(DESCRIPTION, link("a/b/l", "../../c")))
+    hard = link("x", "src/a", tarfile.LNKTYPE)
+    assert walk(packed(DESCRIPTION, link("a/b/l", "../../c"), file("src/a"), hard, hard))
 
 
 def test_noise_is_no_archive() -> None:
