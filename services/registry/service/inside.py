@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+from posixpath import normpath
 from typing import Final
 
 from libs.chassis.blobs import CHUNK, Blob
@@ -22,6 +23,9 @@ _HASHED: Final = 2**30
 """So much is read, of both, to tell whether files of one size are the same."""
 _TEXT: Final = 4 * 2**20
 _PATH: Final = attrgetter("path")
+_LOCKS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
+"""Where a bento has what is to be installed, and first what its builder resolved."""
+_PYTHON: Final = "env/python/version.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Inside:
 
     async def files(self, blob: Blob, *, prefix: str, after: str, count: int) -> Page:
         """By path; a prefix is a folder, or nothing."""
-        below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        folder = normpath(prefix or ".").lstrip("/")
+        below = f"{folder}/" if folder not in {"", "."} else ""
         entries = await self._entries(blob)
         found = [
             each
@@ -65,6 +70,18 @@ class Inside:
             return None
         content = await self._bytes(blob, entry.offset, entry.size_bytes)
         return content.decode(errors="replace")
+
+    async def requirements(self, blob: Blob) -> str:
+        """Of bentos whose manifest has none."""
+        for path in _LOCKS:
+            found = await self.text(blob, path)
+            if found is not None:
+                return found
+        return ""
+
+    async def python_version(self, blob: Blob) -> str | None:
+        found = await self.text(blob, _PYTHON)
+        return found.strip() or None if found else None
 
     async def compare(self, one: Blob, other: Blob) -> FileChanges:
         """From ``one`` to ``other``; what would have to be read too long is unknown."""
