@@ -34,6 +34,7 @@ class InsideApi:
             Route("GET", one, self.version, action=read),
             Route("GET", f"{one}/files", self.files, action=read),
             Route("GET", f"{one}/files/{{path:.+}}", self.file, action=read),
+            Route("HEAD", f"{one}/files/{{path:.+}}", self.file, action=read),
             Route("GET", f"{one}/diff", self.diff, action=read),
         ]
 

@@ -10,6 +10,7 @@ from itertools import islice
 from operator import attrgetter
 from posixpath import normpath
 from typing import Final
+from weakref import WeakValueDictionary
 
 from libs.chassis.blobs import CHUNK, Blob
 from libs.chassis.postgres import Database
@@ -40,6 +41,7 @@ class Inside:
     def __init__(self, database: Database[Tx], integrity: Integrity) -> None:
         self._database = database
         self._integrity = integrity
+        self._walking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def files(self, blob: Blob, *, prefix: str, after: str, count: int) -> Page:
         """By path; a prefix is a folder, or nothing."""
@@ -111,14 +113,23 @@ class Inside:
 
     async def _entries(self, blob: Blob) -> list[Entry]:
         """By path. In threads: of a hundred thousand, others would wait for seconds."""
-        async with self._database.read() as tx:
-            known = await tx.listings.one(blob.digest)
+        known = await self._known(blob)
         if known is not None:
-            return await asyncio.to_thread(unpack, known)
-        entries, packed = await asyncio.to_thread(_packed, await self._walked(blob))
-        async with self._database.transaction() as tx:
-            await tx.listings.put(blob.digest, packed)
-        return entries
+            return known
+        # Whoever else wants to see it meanwhile does not read all of it again.
+        async with self._walking.setdefault(blob.digest, asyncio.Lock()):
+            known = await self._known(blob)
+            if known is not None:
+                return known
+            entries, packed = await asyncio.to_thread(_packed, await self._walked(blob))
+            async with self._database.transaction() as tx:
+                await tx.listings.put(blob.digest, packed)
+            return entries
+
+    async def _known(self, blob: Blob) -> list[Entry] | None:
+        async with self._database.read() as tx:
+            packed = await tx.listings.one(blob.digest)
+        return None if packed is None else await asyncio.to_thread(unpack, packed)
 
     async def _walked(self, blob: Blob) -> Listing:
         """Reads a chunk once for all headers in it, and none that has only content."""

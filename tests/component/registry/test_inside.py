@@ -95,6 +95,8 @@ async def test_one_file_and_ranges_of_it(session: aiohttp.ClientSession) -> None
         assert (answer.status, await answer.read()) == (206, BIG[at : at + 10])
     assert await send(session, "GET", f"{IRIS}/v1/files/w") == (200, BIG)
     assert await send(session, "GET", f"{IRIS}/v1/files/e") == (200, b"")
+    async with session.head(f"{IRIS}/v1/files/w") as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(BIG)))
     for missing in ("nope", "latest", "src"):
         status, problem = await send(session, "GET", f"{IRIS}/v1/files/{missing}")
         assert (status, problem["type"]) == (404, "/problems/file-not-found")
