@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -20,6 +20,7 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs")]
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted")]
 
 
@@ -38,7 +39,11 @@ def note(text: str) -> None:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as they need to be; the first row is the heading."""
+    """Columns as wide as they need to be; the first row is the heading.
+
+    What others named speaks to people, and never to their terminal.
+    """
+    rows = [tuple(cell.translate(_CONTROLS) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -1,6 +1,7 @@
 """models, bentos: what is in them, without downloading all of it, and what changed."""
 
 import sys
+from posixpath import normpath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -52,7 +53,7 @@ def _cat(kind: str) -> Any:
         from cli.client import Api
 
         for piece in Api.of(home_at(home)).content(
-            f"{version_path(kind, tag)}/files/{quote(path)}"
+            f"{version_path(kind, tag)}/files/{quote(normpath(path).lstrip('/'))}"
         ):
             sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
@@ -92,7 +93,7 @@ def _listed(items: list[dict[str, Any]]) -> str:
 
 def _told(found: dict[str, Any]) -> str:
     rows = [("WHAT", "", "")]
-    for change in found["api"]:
+    for change in sorted(found["api"], key=lambda each: not each["breaking"]):
         weight = "BREAKING" if change["breaking"] else "api"
         rows.append((weight, change["route"], change["reason"]))
     for mark, key in (("+", "added"), ("-", "removed"), ("~", "changed"), ("?", "unknown")):

@@ -1,4 +1,4 @@
-"""A registry of images behind the gateway of a test."""
+"""A registry behind the gateway of a test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from libs.chassis.blobs import FileBlobs
 from libs.chassis.postgres import Database
-from services.registry.http import REFUSALS, oci_routes
+from services.registry.http import REFUSALS, Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.wiring import bind
 from tests.support.edge import Surroundings
@@ -21,13 +21,14 @@ async def registry_behind(
     """For gateways that are started while the context is entered."""
     async with server.database("registry") as url, pool_of(url) as pool:
         day = timedelta(days=1)
+        store = FileBlobs(folder)
         cases = use_cases(
             Database(pool, bind),
-            FileBlobs(folder),
+            store,
             silence=timedelta(seconds=30),
             undo=day,
             patience=Patience(day, deleting=day, unknown=day),
         )
-        around.services["registry"] = oci_routes(cases)
+        around.services["registry"] = routes(cases, store, Urls(None, None))
         around.forms.update(REFUSALS)
         yield

@@ -1,22 +1,22 @@
 """The native API of one version: what it says of itself, its files, and what another changed."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
 from aiohttp import web
 
+from libs.chassis.errors import ServiceError
 from libs.chassis.http import Route, principal, stream_response
 from libs.chassis.problems import json_response
 from services.registry.difference import api_changes, keyed_changes, packages_of, routes_of
-from services.registry.domain import Kind, Repository, Version, models_of
+from services.registry.domain import Kind, Repository, Version, models_of, normalised
 from services.registry.errors import QueryRefusedError
 from services.registry.http.ranges import begun, span_of
 from services.registry.service import UseCases
 
 _COUNT: Final = 1000
 _MOST: Final = 10_000
-_LOCK: Final = "env/python/requirements.lock.txt"
-"""Where a bento has what was installed, whichever client built it."""
 
 
 class InsideApi:
@@ -34,6 +34,7 @@ class InsideApi:
             Route("GET", one, self.version, action=read),
             Route("GET", f"{one}/files", self.files, action=read),
             Route("GET", f"{one}/files/{{path:.+}}", self.file, action=read),
+            Route("HEAD", f"{one}/files/{{path:.+}}", self.file, action=read),
             Route("GET", f"{one}/diff", self.diff, action=read),
         ]
 
@@ -59,7 +60,8 @@ class InsideApi:
             shown |= {
                 "models": models_of(manifest),
                 "routes": routes_of(manifest),
-                "environment": _environment(manifest),
+                "services": _services(manifest),
+                "environment": await self._environment(version),
             }
         return json_response(shown)
 
@@ -144,8 +146,19 @@ class InsideApi:
     async def _packages(self, blob: Any, manifest: dict[str, Any]) -> dict[str, str]:
         said = _of(manifest, "image").get("python_requirements")
         if not isinstance(said, str):
-            said = await self._inside.text(blob, _LOCK)
-        return packages_of(said or "")
+            said = await self._inside.requirements(blob)
+        return packages_of(said)
+
+    async def _environment(self, version: Version) -> dict[str, Any]:
+        """Clients before 1.3.21 say it in their archives only; without one it is unknown."""
+        shown = _environment(version.described)
+        if "image" in version.described:
+            return shown
+        with suppress(ServiceError):
+            blob = await self._registry.blob_of(version)
+            shown["packages"] = packages_of(await self._inside.requirements(blob))
+            shown["python_version"] = await self._inside.python_version(blob)
+        return shown
 
     async def _found(self, request: web.Request, version: str) -> tuple[Repository, Version]:
         name = request.match_info["repository"]
@@ -153,18 +166,37 @@ class InsideApi:
         return repository, await self._registry.find(repository, version)
 
 
+def _services(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each with the names of those that it calls; the routes are those of the entry."""
+    found = normalised(manifest).get("services")
+    return [
+        {
+            "name": each.get("name"),
+            "is_entry": each.get("name") == manifest.get("entry_service"),
+            "models": models_of({"services": [each]}),
+            "dependencies": [
+                one["service"] for one in _dicts(each.get("dependencies")) if "service" in one
+            ],
+        }
+        for each in _dicts(found)
+    ]
+
+
 def _environment(manifest: dict[str, Any]) -> dict[str, Any]:
     """Names of variables, and no values: those may be secrets."""
     image = _of(manifest, "image")
-    envs = manifest.get("envs")
-    named = envs if isinstance(envs, list) else []
     return {
         "python_version": image.get("python_version"),
         "base_image": image.get("base_image"),
         "packages": packages_of(str(image.get("python_requirements") or "")),
         "commands": image.get("commands") or [],
-        "envs": [each.get("name") for each in named if isinstance(each, dict)],
+        "envs": [each.get("name") for each in _dicts(manifest.get("envs"))],
     }
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    found = value if isinstance(value, list) else []
+    return [each for each in found if isinstance(each, dict)]
 
 
 def _of(manifest: dict[str, Any], key: str) -> dict[str, Any]:

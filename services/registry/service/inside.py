@@ -8,7 +8,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+from posixpath import normpath
 from typing import Final
+from weakref import WeakValueDictionary
 
 from libs.chassis.blobs import CHUNK, Blob
 from libs.chassis.postgres import Database
@@ -22,6 +24,9 @@ _HASHED: Final = 2**30
 """So much is read, of both, to tell whether files of one size are the same."""
 _TEXT: Final = 4 * 2**20
 _PATH: Final = attrgetter("path")
+_LOCKS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
+"""Where a bento has what is to be installed, and first what its builder resolved."""
+_PYTHON: Final = "env/python/version.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,12 @@ class Inside:
     def __init__(self, database: Database[Tx], integrity: Integrity) -> None:
         self._database = database
         self._integrity = integrity
+        self._walking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def files(self, blob: Blob, *, prefix: str, after: str, count: int) -> Page:
         """By path; a prefix is a folder, or nothing."""
-        below = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        folder = normpath(prefix or ".").lstrip("/")
+        below = f"{folder}/" if folder not in {"", "."} else ""
         entries = await self._entries(blob)
         found = [
             each
@@ -65,6 +72,18 @@ class Inside:
             return None
         content = await self._bytes(blob, entry.offset, entry.size_bytes)
         return content.decode(errors="replace")
+
+    async def requirements(self, blob: Blob) -> str:
+        """Of bentos whose manifest has none."""
+        for path in _LOCKS:
+            found = await self.text(blob, path)
+            if found is not None:
+                return found
+        return ""
+
+    async def python_version(self, blob: Blob) -> str | None:
+        found = await self.text(blob, _PYTHON)
+        return found.strip() or None if found else None
 
     async def compare(self, one: Blob, other: Blob) -> FileChanges:
         """From ``one`` to ``other``; what would have to be read too long is unknown."""
@@ -94,14 +113,23 @@ class Inside:
 
     async def _entries(self, blob: Blob) -> list[Entry]:
         """By path. In threads: of a hundred thousand, others would wait for seconds."""
-        async with self._database.read() as tx:
-            known = await tx.listings.one(blob.digest)
+        known = await self._known(blob)
         if known is not None:
-            return await asyncio.to_thread(unpack, known)
-        entries, packed = await asyncio.to_thread(_packed, await self._walked(blob))
-        async with self._database.transaction() as tx:
-            await tx.listings.put(blob.digest, packed)
-        return entries
+            return known
+        # Whoever else wants to see it meanwhile does not read all of it again.
+        async with self._walking.setdefault(blob.digest, asyncio.Lock()):
+            known = await self._known(blob)
+            if known is not None:
+                return known
+            entries, packed = await asyncio.to_thread(_packed, await self._walked(blob))
+            async with self._database.transaction() as tx:
+                await tx.listings.put(blob.digest, packed)
+            return entries
+
+    async def _known(self, blob: Blob) -> list[Entry] | None:
+        async with self._database.read() as tx:
+            packed = await tx.listings.one(blob.digest)
+        return None if packed is None else await asyncio.to_thread(unpack, packed)
 
     async def _walked(self, blob: Blob) -> Listing:
         """Reads a chunk once for all headers in it, and none that has only content."""

@@ -12,7 +12,16 @@ import pytest
 
 from libs.chassis.blobs import CHUNK
 from libs.chassis.postgres import Pool
-from tests.support.registry import BENTOS, Served, create, send, served
+from services.registry.service import inside
+from tests.support.registry import (
+    BENTOS,
+    Served,
+    archive_of,
+    create,
+    create_model,
+    send,
+    served,
+)
 
 IRIS = "/api/registry/bentos/iris/versions"
 BIG = bytes(range(256)) * (3 * CHUNK // 256)
@@ -86,6 +95,8 @@ async def test_one_file_and_ranges_of_it(session: aiohttp.ClientSession) -> None
         assert (answer.status, await answer.read()) == (206, BIG[at : at + 10])
     assert await send(session, "GET", f"{IRIS}/v1/files/w") == (200, BIG)
     assert await send(session, "GET", f"{IRIS}/v1/files/e") == (200, b"")
+    async with session.head(f"{IRIS}/v1/files/w") as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(BIG)))
     for missing in ("nope", "latest", "src"):
         status, problem = await send(session, "GET", f"{IRIS}/v1/files/{missing}")
         assert (status, problem["type"]) == (404, "/problems/file-not-found")
@@ -131,6 +142,95 @@ async def test_what_a_bento_says_of_itself(session: aiohttp.ClientSession) -> No
     assert seen["environment"]["packages"] == {"a2wsgi": "1.10.8"}
     assert seen["environment"]["envs"] == ["TOKEN"]
     assert "secret" not in json.dumps(seen["environment"])
+
+
+async def test_services_of_a_bento_and_what_they_need(session: aiohttp.ClientSession) -> None:
+    services = [
+        {"name": "Gate", "dependencies": [{"service": "Model"}], "models": [{"tag": "clf:1"}]},
+        {"name": "Model", "dependencies": ["Older"], "models": [], "config": {"envs": ["x"]}},
+        "no service",
+    ]
+    await push(session, "v1", packed("v1"), services=services, entry_service="Gate")
+    _, seen = await send(session, "GET", f"{IRIS}/v1")
+    assert seen["services"] == [
+        {"name": "Gate", "is_entry": True, "models": ["clf:1"], "dependencies": ["Model"]},
+        {"name": "Model", "is_entry": False, "models": [], "dependencies": ["Older"]},
+    ]
+
+
+async def test_older_clients_say_the_environment_in_the_archive_only(
+    session: aiohttp.ClientSession,
+) -> None:
+    files = {"env/python/version.txt": b"3.9.18\n", "env/python/requirements.txt": b"numpy\n"}
+    await push(session, "v1", packed("v1", **files))
+    files["env/python/requirements.lock.txt"] = b"numpy==2.0 \\\n  --hash=sha256:00\n"
+    await push(session, "v2", packed("v2", **files))
+    for version, packages in (("v1", {"numpy": ""}), ("v2", {"numpy": "2.0"})):
+        _, seen = await send(session, "GET", f"{IRIS}/{version}")
+        assert seen["environment"]["python_version"] == "3.9.18"
+        assert seen["environment"]["packages"] == packages
+    _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v2")
+    assert seen["packages"]["changed"] == {"numpy": {"from": "", "to": "2.0"}}
+
+
+async def test_a_version_without_bytes_says_what_it_can(session: aiohttp.ClientSession) -> None:
+    await create(session, "v1")
+    status, seen = await send(session, "GET", f"{IRIS}/v1")
+    assert (status, seen["upload_status"], seen["digest"]) == (200, "pending", None)
+    assert seen["environment"]["packages"] == {}
+    status, problem = await send(session, "GET", f"{IRIS}/v1/files")
+    assert (status, problem["type"]) == (409, "/problems/version-not-uploaded")
+
+
+async def test_models_are_looked_into_alike(session: aiohttp.ClientSession) -> None:
+    for version, accuracy in (("v1", 0.9), ("v2", 0.95)):
+        path = await create_model(session, version, metadata={"accuracy": accuracy})
+        content = archive_of(f"{path}/upload")
+        assert (await send(session, "PUT", f"{path}/upload", content))[0] == 200
+    models = "/api/registry/models/iris/versions"
+    _, seen = await send(session, "GET", f"{models}/latest")
+    assert (seen["version"], seen["manifest"]["metadata"]) == ("v2", {"accuracy": 0.95})
+    _, seen = await send(session, "GET", f"{models}/v1/files?prefix=./src/")
+    assert [each["path"] for each in seen["items"]] == ["src/weights"]
+    assert (await send(session, "GET", f"{models}/v1/files/src/weights")) == (200, b"x")
+    _, seen = await send(session, "GET", f"{models}/v1/diff?to=v2")
+    assert seen["files"]["changed"] == ["model.yaml"]
+    assert seen["metadata"]["changed"] == {"accuracy": {"from": 0.9, "to": 0.95}}
+    assert (seen["packages"]["changed"], seen["api"]) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "first", "last"),
+    [
+        ({"Range": "bytes=2-4"}, 206, 2, 4),
+        ({"Range": "bytes=-3"}, 206, 97, 99),
+        ({"Range": "bytes=2-4", "If-Range": '"other"'}, 200, 0, 99),
+        ({"Range": "bytes=100-"}, 416, 0, -1),
+    ],
+)
+async def test_a_range_is_of_the_file_and_never_of_its_neighbours(
+    session: aiohttp.ClientSession, headers: dict[str, str], *, status: int, first: int, last: int
+) -> None:
+    await push(session, "v1", packed("v1", a=b"a" * 512, b=BIG[:100], c=b"c" * 512))
+    async with session.get(f"{IRIS}/v1/files/b", headers=headers) as answer:
+        body = await answer.read()
+        etag = answer.headers["ETag"]
+    assert (answer.status, body) == (status, BIG[first : last + 1])
+    async with session.get(f"{IRIS}/v1/files/b", headers={**headers, "If-Range": etag}) as again:
+        assert again.status == (416 if status == 416 else 206)
+
+
+async def test_one_big_file_does_not_keep_the_small_ones_from_being_compared(
+    session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inside, "_HASHED", 1000)
+    for version, small in (("v1", b"1"), ("v2", b"2")):
+        await push(session, version, packed(version, a_big=BIG, z_same=b"s", z_small=small))
+    _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v2")
+    assert seen["files"]["changed"] == ["bento.yaml", "z_small"]
+    assert seen["files"]["unknown"] == ["a_big"]
+    _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v1")
+    assert (seen["files"]["changed"], seen["files"]["unknown"]) == ([], []), "the same bytes"
 
 
 async def test_what_changed_from_one_version_to_the_next(session: aiohttp.ClientSession) -> None:

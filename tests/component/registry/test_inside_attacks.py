@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from libs.chassis.blobs import CHUNK
+from libs.chassis.blobs import CHUNK, Blob
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Pool
-from tests.support.registry import BENTOS, ORG, archive, create, send
+from services.registry.archive import Listing
+from tests.support.registry import BENTOS, ORG, Served, archive, create, send
 from tests.support.shelf import IRIS as REPOSITORY
 from tests.support.shelf import files, later, push
 
@@ -176,13 +177,23 @@ async def test_a_comparison_that_meets_rotten_bytes_says_nothing_of_them(
     assert (status, problem["type"]) == (503, "/problems/blob-damaged")
 
 
-async def test_many_who_look_first_at_once_all_see_it(session: aiohttp.ClientSession) -> None:
+async def test_many_who_look_first_at_once_read_the_archive_once(
+    session: aiohttp.ClientSession, registry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert await upload(session, packed(*(file(f"f{n}") for n in range(200)))) == 200
+    walked, walk = [], registry.cases.inside._walked
+
+    async def counted(blob: Blob) -> Listing:
+        walked.append(blob.digest)
+        return await walk(blob)
+
+    monkeypatch.setattr(registry.cases.inside, "_walked", counted)
     answers = await asyncio.gather(
         *(send(session, "GET", f"{IRIS}/v1/files?prefix=&count=500") for _ in range(8))
     )
     assert {status for status, _ in answers} == {200}
     assert {len(seen["items"]) for _, seen in answers} == {201}
+    assert len(walked) == 1
 
 
 async def test_a_listing_goes_with_its_bytes(
