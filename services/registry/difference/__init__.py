@@ -1,16 +1,17 @@
 """What is otherwise in one version than in another: files, packages, API, metadata. Pure."""
 
 from services.registry.difference.api import ApiChange, api_changes, routes_of
-from services.registry.difference.files import FileChanges, file_changes, same_sized
+from services.registry.difference.files import FileChanges, comparable, file_changes, steps_of
 from services.registry.difference.keys import keyed_changes, packages_of
 
 __all__ = [
     "ApiChange",
     "FileChanges",
     "api_changes",
+    "comparable",
     "file_changes",
     "keyed_changes",
     "packages_of",
     "routes_of",
-    "same_sized",
+    "steps_of",
 ]

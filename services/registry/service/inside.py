@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -15,13 +15,13 @@ from weakref import WeakValueDictionary
 from libs.chassis.blobs import CHUNK, Blob
 from libs.chassis.postgres import Database
 from services.registry.archive import Entry, Listing, pack, unpack
-from services.registry.difference import FileChanges, file_changes, same_sized
+from services.registry.difference import FileChanges, comparable, file_changes, steps_of
 from services.registry.errors import FileNotInArchiveError
 from services.registry.service.integrity import Integrity
 from services.registry.service.tx import Tx
 
-_HASHED: Final = 2**30
-"""So much is read, of both, to tell whether files of one size are the same."""
+_READ: Final = 2**30
+"""So much of an archive is read to tell whether files of one size are the same."""
 _TEXT: Final = 4 * 2**20
 _PATH: Final = attrgetter("path")
 _LOCKS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
@@ -91,25 +91,24 @@ class Inside:
         after = {each.path: each for each in await self._entries(other) if each.kind == "file"}
         if one.digest == other.digest:
             return file_changes(before, after, equal=dict.fromkeys(before, True))
-        equal: dict[str, bool] = {}
-        left = _HASHED
-        for path in same_sized(before, after):
-            left -= 2 * before[path].size_bytes
-            if left < 0:
-                break
-            first = await self._digest(one, before[path])
-            equal[path] = first == await self._digest(other, after[path])
-        return file_changes(before, after, equal=equal)
+        paths = await asyncio.to_thread(comparable, before, after, step=CHUNK, most=_READ // CHUNK)
+        first = await self._digests(one, [before[path] for path in paths])
+        second = await self._digests(other, [after[path] for path in paths])
+        equal = {path: first[path] == second[path] for path in paths}
+        return await asyncio.to_thread(file_changes, before, after, equal=equal)
 
-    async def _digest(self, blob: Blob, entry: Entry) -> bytes:
-        sha = hashlib.sha256()
-        if entry.size_bytes:
-            async with aclosing(
-                self._integrity.read(blob, first=entry.offset, length=entry.size_bytes)
-            ) as chunks:
-                async for chunk in chunks:
-                    await asyncio.to_thread(sha.update, chunk)
-        return sha.digest()
+    async def _digests(self, blob: Blob, entries: Sequence[Entry]) -> dict[str, bytes]:
+        """Reads a chunk once, however many files are in it: nothing smaller can be checked."""
+        hashes = {each.path: hashlib.sha256() for each in entries}
+        within: dict[int, list[Entry]] = {}
+        for each in entries:
+            for index in steps_of(each, step=CHUNK):
+                within.setdefault(index, []).append(each)
+        for index in sorted(within):
+            at = index * CHUNK
+            chunk = memoryview(await self._bytes(blob, at, CHUNK))
+            await asyncio.to_thread(_update, hashes, within[index], at=at, chunk=chunk)
+        return {path: sha.digest() for path, sha in hashes.items()}
 
     async def _entries(self, blob: Blob) -> list[Entry]:
         """By path. In threads: of a hundred thousand, others would wait for seconds."""
@@ -149,6 +148,15 @@ class Inside:
                 async for chunk in chunks:
                     content += chunk
         return bytes(content)
+
+
+def _update(
+    hashes: Mapping[str, "hashlib._Hash"], entries: Sequence[Entry], *, at: int, chunk: memoryview
+) -> None:
+    """``chunk`` begins at ``at``."""
+    for each in entries:
+        first = max(each.offset - at, 0)
+        hashes[each.path].update(chunk[first : each.offset + each.size_bytes - at])
 
 
 def _packed(listing: Listing) -> tuple[list[Entry], bytes]:

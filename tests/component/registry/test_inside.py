@@ -223,12 +223,13 @@ async def test_a_range_is_of_the_file_and_never_of_its_neighbours(
 async def test_one_big_file_does_not_keep_the_small_ones_from_being_compared(
     session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inside, "_HASHED", 1000)
+    monkeypatch.setattr(inside, "_READ", 2 * CHUNK)
     for version, small in (("v1", b"1"), ("v2", b"2")):
-        await push(session, version, packed(version, a_big=BIG, z_same=b"s", z_small=small))
+        files = {"a_big": BIG, "b_big": BIG, "z_same": b"s", "z_small": small}
+        await push(session, version, packed(version, **files))
     _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v2")
     assert seen["files"]["changed"] == ["bento.yaml", "z_small"]
-    assert seen["files"]["unknown"] == ["a_big"]
+    assert seen["files"]["unknown"] == ["a_big", "b_big"]
     _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v1")
     assert (seen["files"]["changed"], seen["files"]["unknown"]) == ([], []), "the same bytes"
 

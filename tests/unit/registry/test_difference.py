@@ -7,6 +7,7 @@ import pytest
 from services.registry.archive import Entry
 from services.registry.difference import (
     api_changes,
+    comparable,
     file_changes,
     keyed_changes,
     packages_of,
@@ -24,6 +25,23 @@ def test_files_of_another_size_or_content_have_changed() -> None:
     found = file_changes(before, after, equal={"b": False})
     assert (found.added, found.removed) == (["e"], ["a"])
     assert (found.changed, found.unknown) == (["b", "c"], ["d"])
+
+
+def test_files_are_compared_while_what_must_be_read_for_them_is_bounded() -> None:
+    """The smallest first, and those that lie beside them cost nothing more."""
+
+    def lying(**at: tuple[int, int]) -> dict[str, Entry]:
+        return {
+            path: Entry(path, "file", size, 0o644, "", offset)
+            for path, (offset, size) in at.items()
+        }
+
+    before = lying(a=(0, 9), big=(10, 500), b=(510, 9), c=(520, 9), empty=(0, 0), other=(0, 3))
+    after = lying(a=(900, 9), big=(10, 500), b=(0, 9), c=(10, 9), empty=(7, 0), other=(0, 4))
+    assert comparable(before, after, step=100, most=0) == ["empty"]
+    assert comparable(before, after, step=100, most=1) == ["empty", "a"]
+    assert comparable(before, after, step=100, most=2) == ["empty", "a", "b", "c"]
+    assert comparable(before, after, step=100, most=7) == ["empty", "a", "b", "c", "big"]
 
 
 def test_packages_are_those_that_are_pinned_whatever_stands_around_them() -> None:
