@@ -44,6 +44,14 @@ class Api:
         with self._asked("GET", path, params=params) as answer:
             return json.load(answer)
 
+    def all(self, path: str, params: Mapping[str, str | None] | None = None) -> Iterator[Any]:
+        """Items of a list, page by page."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.get(path, {**(params or {}), "cursor": cursor or None})
+            yield from page["items"]
+            cursor = page["next"]
+
     def post(self, path: str, body: object = None) -> Any:
         return self._sent("POST", path, body)
 

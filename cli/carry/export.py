@@ -49,13 +49,8 @@ def export(
 
 def everything(api: Api, kind: str) -> list[tuple[str, str]]:
     """Tags of all uploaded versions, oldest first: so they come in in their order."""
-    found: list[tuple[str, str]] = []
-    more = True
-    while more:
-        told = api.get(f"/api/registry/{kind}s", {"start": str(len(found)), "count": str(_PAGE)})
-        found += [(kind, f"{each['name']}:{each['version']}") for each in told["items"]]
-        more = told["more"]
-    return found[::-1]
+    found = api.all(f"/api/registry/{kind}s", {"count": str(_PAGE)})
+    return [(kind, f"{each['name']}:{each['version']}") for each in found][::-1]
 
 
 def _collected(api: Api, tags: Iterable[tuple[str, str]], *, with_models: bool) -> list[Item]:

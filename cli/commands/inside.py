@@ -31,12 +31,8 @@ def _tree(kind: str) -> Any:
         """The files of a version."""
         from cli.client import Api
 
-        api, items = Api.of(home_at(home)), []
-        after: str | None = ""
-        while after is not None:
-            page = api.get(f"{version_path(kind, tag)}/files", {"prefix": folder, "after": after})
-            items += page["items"]
-            after = page["next"]
+        path = f"{version_path(kind, tag)}/files"
+        items = list(Api.of(home_at(home)).all(path, {"prefix": folder or None}))
         show({"items": items}, as_json=as_json, human=lambda: _listed(items))
 
     return tree
@@ -102,6 +98,7 @@ def _told(found: dict[str, Any]) -> str:
         rows += [(what, "+", f"{k} {v}") for k, v in found[what]["added"].items()]
         rows += [(what, "-", f"{k} {v}") for k, v in found[what]["removed"].items()]
         rows += [
-            (what, "~", f"{k} {v['from']} → {v['to']}") for k, v in found[what]["changed"].items()
+            (what, "~", f"{key} {change['before']} → {change['after']}")
+            for key, change in found[what]["changed"].items()
         ]
     return table(rows) if len(rows) > 1 else "no difference"

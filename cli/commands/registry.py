@@ -81,12 +81,12 @@ def _aliases(kind: str) -> Any:
         """Every alias and the version that it means."""
         from cli.client import Api
 
-        found = Api.of(home_at(home)).get(_of(kind, name))
+        items = list(Api.of(home_at(home)).all(_of(kind, name)))
         rows = [("ALIAS", "VERSION", "SINCE", "PROTECTED")]
-        for each in found["items"]:
+        for each in items:
             protected = "yes" if each["protected"] else ""
             rows.append((each["name"], each["version"], each["moved_at"][:19], protected))
-        show(found, as_json=as_json, human=lambda: table(rows))
+        show({"items": items}, as_json=as_json, human=lambda: table(rows))
 
     return aliases
 
@@ -108,7 +108,7 @@ def _mover(kind: str) -> Any:
         from cli.client import Api
 
         api = Api.of(home_at(home))
-        now = {each["name"]: each["version"] for each in api.get(_of(kind, name))["items"]}
+        now = {each["name"]: each["version"] for each in api.all(_of(kind, name))}
         body = {"version": version, "expected": expected or now.get(alias)}
         moved = api.put(f"{_of(kind, name)}/{quote(alias, safe='')}", body)
         before = now.get(alias) or "nothing"
@@ -146,5 +146,5 @@ def _overview(found: dict[str, Any]) -> str:
         size = f"{each['size_bytes'] / _MIB:.1f} MiB"
         tag = f"{each['name']}:{each['version']}"
         rows.append((tag, each["created_at"][:19], size, labels[:40], metadata[:60]))
-    more = "\n… and others: --count shows more" if found["more"] else ""
+    more = "\n… and others: --count shows more" if found["next"] else ""
     return table(rows) + more

@@ -77,14 +77,14 @@ def _trash(kind: str) -> Any:
         """What can still be brought back."""
         from cli.client import Api
 
-        found = Api.of(home_at(home)).get("/api/registry/trash", {"kind": kind})
+        items = list(Api.of(home_at(home)).all("/api/registry/trash", {"kind": kind}))
         rows = [("TAG", "SIZE", "DELETED", "BY", "GONE FOR GOOD")]
-        for each in found["items"]:
+        for each in items:
             tag, size = f"{each['name']}:{each['version']}", _size(each["size_bytes"])
             rows.append(
                 (tag, size, each["deleted_at"][:16], each["deleted_by"], each["purge_at"][:16])
             )
-        show(found, as_json=as_json, human=lambda: table(rows))
+        show({"items": items}, as_json=as_json, human=lambda: table(rows))
 
     return trash
 
@@ -113,7 +113,8 @@ def _keeper(kind: str) -> Any:
             return
         if last is None and days is None:
             rule = api.get(path)
-            show(rule, as_json=as_json, human=lambda: str(rule or "no rule: everything stays"))
+            said = {key: value for key, value in rule.items() if value}
+            show(rule, as_json=as_json, human=lambda: str(said or "no rule: everything stays"))
             return
         labels = dict(each.partition("=")[::2] for each in label or [])
         body = {"keep_last": last, "keep_days": days, "keep_labels": labels}

@@ -12,7 +12,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.writelines(f"docs/{name} is stale: run `make docs`\n" for name in found)
         return 1 if found else 0
     for name, text in pages(DOCS).items():
-        Path(DOCS, name).write_text(text)
+        path = Path(DOCS, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     return 0
 
 

@@ -17,6 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from libs.chassis import context, metrics, telemetry
 from libs.chassis.access import PREPARED, Line
 from libs.chassis.auth import PRINCIPAL, Authenticate, ForbiddenError, require
+from libs.chassis.openapi import Operation, document
 from libs.chassis.problems import FORMS, REQUEST_ID, Form, json_response, problem_middleware
 from libs.contracts.identity import Principal
 
@@ -44,7 +45,8 @@ class Route:
     has no end of its own (a followed log, server-sent events): it is cut when the service
     stops and is left out of the latency histogram. A client that asks before it sends its body
     (``Expect``) is told to go on once it is authorised; with ``defers_body`` the handler does
-    that itself with ``accept_body``, and may refuse before the bytes come.
+    that itself with ``accept_body``, and may refuse before the bytes come. What has an
+    ``operation`` is in the service's OpenAPI document.
     """
 
     method: str
@@ -54,6 +56,7 @@ class Route:
     issuers: frozenset[str] = frozenset({"gateway"})
     stream: bool = False
     defers_body: bool = False
+    operation: Operation | None = None
 
     def __post_init__(self) -> None:
         if not _ACTION.fullmatch(self.action):
@@ -69,6 +72,14 @@ class Readiness:
     @property
     def ok(self) -> bool:
         return not self.failing
+
+
+def described_by(title: str, routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI document of those of ``routes`` that have an ``operation``."""
+    operations = [
+        (each.method, each.path, each.operation) for each in routes if each.operation is not None
+    ]
+    return document(title, routes=operations)
 
 
 Ready = Callable[[], Awaitable[Readiness]]

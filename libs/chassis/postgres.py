@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeAlias, TypeVar
 
@@ -55,6 +56,7 @@ _LOST: Final = (
 )
 """What passes when the database, the network or a rival transaction has recovered."""
 
+_JOINED: Final[ContextVar[Connection | None]] = ContextVar("joined", default=None)
 _NOT_YET: Final = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -173,16 +175,44 @@ class Database(Generic[Tx]):
     async def transaction(self) -> AsyncIterator[Tx]:
         """Everything done through the yielded value is committed together or not at all.
 
+        Inside ``joined`` it is a part of that transaction.
         When the connection is lost during the commit itself, ``DatabaseUnavailableError`` may
         mean either: callers retry idempotently.
         """
+        joined = _JOINED.get()
+        if joined is not None:
+            async with joined.transaction():
+                yield self._bind(joined)
+            return
         async with acquired(self._pool) as connection, connection.transaction():
             yield self._bind(connection)
-        if self._committed is not None:
-            self._committed()
+        self._wake()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Statements that need no common snapshot; each commits by itself."""
+        joined = _JOINED.get()
+        if joined is not None:
+            yield self._bind(joined)
+            return
         async with acquired(self._pool) as connection:
             yield self._bind(connection)
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[Connection]:
+        """Until the end every transaction of this task, whoever begins it, is part of one.
+
+        For what must be committed with the work of a use case that knows nothing of it. The
+        task starts no others meanwhile: they would use the same connection.
+        """
+        async with acquired(self._pool) as connection, connection.transaction():
+            token = _JOINED.set(connection)
+            try:
+                yield connection
+            finally:
+                _JOINED.reset(token)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._committed is not None:
+            self._committed()

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import structlog
 from aiohttp import web
@@ -14,6 +14,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import to_json
 
 from libs.chassis.errors import Kind, ServiceError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 STATUS: Final = {
     Kind.INVALID: 422,
@@ -40,6 +43,7 @@ Form = Callable[[web.Request, web.Response, ServiceError | None], None]
 FORMS: Final[web.AppKey[Mapping[str, Form]]] = web.AppKey("forms", Mapping)
 """By how the path begins. Everywhere else refusals are problems."""
 
+_RAW: Final = web.RequestKey("raw", bytes)
 _Model = TypeVar("_Model", bound=BaseModel)
 _log = structlog.get_logger()
 
@@ -64,6 +68,12 @@ class InvalidBodyError(ServiceError):
         super().__init__(f"{first}{more}", errors=listed)
 
 
+class InvalidParameterError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "parameter-invalid"
+    title: ClassVar[str] = "A parameter of the query is unknown or does not have the right form"
+
+
 class BodyTooLargeError(ServiceError):
     kind: ClassVar[Kind] = Kind.TOO_LARGE
     code: ClassVar[str] = "body-too-large"
@@ -74,7 +84,7 @@ class BodyTooLargeError(ServiceError):
 
 
 def json_response(
-    view: BaseModel | Mapping[str, Any] | Sequence[Any],
+    view: "BaseModel | Mapping[str, Any] | Sequence[Any] | DataclassInstance",
     status: int = 200,
     *,
     headers: Mapping[str, str] | None = None,
@@ -173,8 +183,36 @@ async def read_body(
         ) from None
 
 
+def read_query(request: web.Request, model: type[_Model]) -> _Model:
+    """The parameters behind ``?`` as ``model``; one that is given twice is refused."""
+    twice = [name for name in request.query if len(request.query.getall(name)) > 1]
+    if twice:
+        raise InvalidParameterError(f"'{twice[0][:80]}' is given more than once")
+    try:
+        found = model.model_validate(dict(request.query))
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)
+        known = ", ".join(model.model_fields)
+        told = [
+            f"there is no '{name[:80]}' here, but {known}"
+            if each["type"] == "extra_forbidden"
+            else f"'{name[:80]}': {each['msg']}"
+            for each in wrong
+            for name in [str(each["loc"][0])]
+        ]
+        raise InvalidParameterError("; ".join(told[:_NAMED])) from None
+    if any("\0" in value for value in request.query.values()):
+        raise InvalidParameterError("a NUL is nowhere to be found")
+    return found
+
+
 async def read_bytes(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
-    """The raw body, counted while it arrives: ``Content-Length`` is a claim, chunks have none."""
+    """The raw body, counted while it arrives: ``Content-Length`` is a claim, chunks have none.
+
+    Whoever asks again is given the same.
+    """
+    if _RAW in request and len(request[_RAW]) <= limit:
+        return request[_RAW]
     if (request.content_length or 0) > limit:
         raise BodyTooLargeError(limit)
     parts: list[bytes] = []
@@ -190,7 +228,8 @@ async def read_bytes(request: web.Request, *, limit: int = BODY_LIMIT) -> bytes:
         raise web.HTTPRequestTimeout(text="the body took too long to arrive") from None
     except web.RequestPayloadError as error:
         raise MalformedBodyError("the body ended early or is not encoded as announced") from error
-    return b"".join(parts)
+    request[_RAW] = b"".join(parts)
+    return request[_RAW]
 
 
 def _formed(

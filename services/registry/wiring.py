@@ -18,6 +18,7 @@ from libs.chassis.bus import Bus, Subscription, join
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.idempotency import once
 from libs.chassis.inbox import Inbox
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
@@ -86,7 +87,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
             await cases.uploads.fail_all()
         yield Parts(
             app=build_app(
-                routes(cases, store, _urls(settings)),
+                routes(cases, store, _urls(settings), once=partial(once, database=database)),
                 service=SERVICE,
                 forms=REFUSALS,
                 authenticate=service_authenticator(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -17,13 +18,14 @@ from aiohttp import web
 
 from libs.chassis.blobs import BlobStore, FileBlobs
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.idempotency import once
 from libs.chassis.lifecycle import Wake, listen
 from libs.chassis.listener import Listener, Server
 from libs.chassis.postgres import Database, Pool
 from libs.contracts.identity import Person, Principal
 from services.registry.domain import Kind, Repository, Upload, Version
 from services.registry.http import REFUSALS, Urls, routes
-from services.registry.service import Patience, Uploads, UseCases, use_cases
+from services.registry.service import Patience, Tx, Uploads, UseCases, use_cases
 from services.registry.wiring import bind
 
 ORG: Final = UUID(int=1)
@@ -86,9 +88,10 @@ async def served(
 
     store = store or FileBlobs(folder)
     sent = Wake()
-    cases = _cases(pool, store, silence=silence, patience=patience, woken=sent.set)
+    database = Database(pool, bind)
+    cases = _cases(database, store, silence=silence, patience=patience, woken=sent.set)
     app = build_app(
-        routes(cases, store, urls),
+        routes(cases, store, urls, once=partial(once, database=database)),
         service="registry",
         forms=REFUSALS,
         authenticate=authenticate,
@@ -104,7 +107,7 @@ async def served(
 
 
 def _cases(
-    pool: Pool,
+    database: Database[Tx],
     store: BlobStore,
     *,
     silence: timedelta,
@@ -112,7 +115,7 @@ def _cases(
     woken: Callable[[], None],
 ) -> UseCases:
     return use_cases(
-        Database(pool, bind),
+        database,
         store,
         silence=silence,
         undo=timedelta(days=7),

@@ -44,6 +44,7 @@ FORWARDS: Final = (
     *_tree("/api/v1/models", "registry", "model"),
     *_tree("/api/registry/bentos", "registry", "bento"),
     *_tree("/api/registry/models", "registry", "model"),
+    Forward("GET", "/api/registry/openapi.json", "registry", "api.read"),
     Forward("PUT", "/api/registry/transfers/{below:.+}", "registry", "transfer.update"),
     *_tree("/api/registry/lineage", "registry", "bento"),
     *_tree("/api/registry/packages", "registry", "bento"),

@@ -2,11 +2,12 @@
 
 from services.registry.difference.api import ApiChange, api_changes, routes_of
 from services.registry.difference.files import FileChanges, comparable, file_changes, steps_of
-from services.registry.difference.keys import keyed_changes, packages_of
+from services.registry.difference.keys import KeyedChanges, keyed_changes, packages_of
 
 __all__ = [
     "ApiChange",
     "FileChanges",
+    "KeyedChanges",
     "api_changes",
     "comparable",
     "file_changes",

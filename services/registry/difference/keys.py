@@ -1,6 +1,7 @@
 """What is otherwise in what is said by key: locked packages, labels, metadata."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,14 +27,28 @@ def packages_of(requirements: str) -> dict[str, str]:
     return found
 
 
-def keyed_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Change:
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedChanges:
     """Of packages, labels, metadata."""
-    return {
-        "added": {key: after[key] for key in sorted(after.keys() - before.keys())},
-        "removed": {key: before[key] for key in sorted(before.keys() - after.keys())},
-        "changed": {
-            key: {"from": before[key], "to": after[key]}
+
+    added: dict[str, Any]
+    removed: dict[str, Any]
+    changed: dict[str, Change]
+
+
+def keyed_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> KeyedChanges:
+    return KeyedChanges(
+        added={key: after[key] for key in sorted(after.keys() - before.keys())},
+        removed={key: before[key] for key in sorted(before.keys() - after.keys())},
+        changed={
+            key: Change(before[key], after[key])
             for key in sorted(before.keys() & after.keys())
             if before[key] != after[key]
         },
-    }
+    )

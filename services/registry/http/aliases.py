@@ -1,37 +1,58 @@
 """The native API's aliases: ``production`` of a model or bento, moved with compare-and-set."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from libs.chassis.auth import require
 from libs.chassis.http import Route, principal
-from libs.chassis.problems import json_response, read_body
+from libs.chassis.openapi import Body, Operation, Query
+from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
+from libs.chassis.problems import json_response, read_body, read_query
 from libs.contracts.types import Slug
 from services.registry.domain import Alias, Kind, Move, Repository
-from services.registry.errors import AliasNotFoundError, QueryRefusedError
+from services.registry.errors import AliasNotFoundError
 from services.registry.service import Aliases, Registry
 
-_PAGE: Final = 100
 
-
-class MoveAlias(BaseModel):
+class MoveAlias(Body):
     """``expected`` is the version that the alias points to now; null where there is none."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: Slug
     expected: Slug | None
 
 
-class ProtectAlias(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ProtectAlias(Body):
     protected: bool
+
+
+class RemoveAlias(Query):
+    expected: str = Field(description="The version that it points to.")
+
+
+@dataclass(frozen=True, slots=True)
+class AliasShown:
+    name: str
+    version: str
+    protected: bool
+    seq: int
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """``before`` and ``after`` are versions; null where it pointed to nothing."""
+
+    id: UUID
+    alias: str
+    before: str | None
+    after: str | None
+    actor: str
+    moved_at: datetime
 
 
 class AliasApi:
@@ -41,31 +62,36 @@ class AliasApi:
         self._kind = kind
 
     def routes(self) -> list[Route]:
-        top = f"/api/registry/{self._kind}s/{{repository}}/aliases"
-        one, read = f"{top}/{{alias}}", f"{self._kind}.read"
+        kind = self._kind
+        top = f"/api/registry/{kind}s/{{repository}}/aliases"
+        one, read = f"{top}/{{alias}}", f"{kind}.read"
         return [
-            Route("GET", top, self.all, action=read),
-            Route("GET", one, self.one, action=read),
-            Route("GET", f"{one}/history", self.history, action=read),
-            Route("PUT", one, self.move, action="alias.move"),
-            Route("DELETE", one, self.remove, action="alias.move"),
-            Route("PATCH", one, self.protect, action="alias.protect"),
+            Route("GET", top, self.all, action=read, operation=_ALL.of(kind)),
+            Route("GET", one, self.one, action=read, operation=_ONE.of(kind)),
+            Route("GET", f"{one}/history", self.history, action=read, operation=_HISTORY.of(kind)),
+            Route("PUT", one, self.move, action="alias.move", operation=_MOVE.of(kind)),
+            Route("DELETE", one, self.remove, action="alias.move", operation=_REMOVE.of(kind)),
+            Route("PATCH", one, self.protect, action="alias.protect", operation=_PROTECT.of(kind)),
         ]
 
     async def all(self, request: web.Request) -> web.Response:
-        found = await self._aliases.all(await self._repository(request))
-        return json_response({"items": [_view(each) for each in found]})
+        asked = read_query(request, PageQuery)
+        (after,) = keys_in(asked.cursor, (str,)) if asked.cursor else ("",)
+        repository = await self._repository(request)
+        found = await self._aliases.all(repository, after=after, count=asked.count + 1)
+        return json_response(page_of([(_view(each), [each.name]) for each in found], asked.count))
 
     async def one(self, request: web.Request) -> web.Response:
         repository = await self._repository(request)
         return json_response(_view(await self._aliases.one(repository, _name(request))))
 
     async def history(self, request: web.Request) -> web.Response:
-        """Newest first; ``before`` is the id of the last one seen."""
+        asked = read_query(request, PageQuery)
+        (before,) = keys_in(asked.cursor, (UUID,)) if asked.cursor else (None,)
         found = await self._aliases.history(
-            await self._repository(request), _name(request), before=_before(request), count=_PAGE
+            await self._repository(request), _name(request), before=before, count=asked.count + 1
         )
-        return json_response({"items": [_moved(each) for each in found]})
+        return json_response(page_of([(_moved(each), [each.id]) for each in found], asked.count))
 
     async def move(self, request: web.Request) -> web.Response:
         body = await read_body(request, MoveAlias)
@@ -81,11 +107,11 @@ class AliasApi:
         return json_response(_view(moved))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """``?expected=`` names the version that it points to."""
+        asked = read_query(request, RemoveAlias)
         await self._aliases.remove(
             await self._repository(request),
             _name(request),
-            expected=request.query.get("expected"),
+            expected=asked.expected,
             actor=principal(request).actor,
             may_protect=partial(require, principal(request), "alias.protect"),
         )
@@ -109,18 +135,34 @@ def _name(request: web.Request) -> str:
     return name
 
 
-def _before(request: web.Request) -> UUID | None:
-    text = request.query.get("before")
-    try:
-        return UUID(text) if text else None
-    except ValueError as error:
-        raise QueryRefusedError(f"'before' must be an id of the list, not {text!r}") from error
+def _view(alias: Alias) -> AliasShown:
+    return AliasShown(alias.name, alias.version, alias.protected, alias.seq, alias.moved_at)
 
 
-def _view(alias: Alias) -> dict[str, Any]:
-    shown = asdict(alias)
-    return {key: shown[key] for key in ("name", "version", "protected", "seq", "moved_at")}
+def _moved(move: Move) -> AliasMove:
+    return AliasMove(move.id, move.alias, move.before, move.after, move.actor, move.moved_at)
 
 
-def _moved(move: Move) -> dict[str, Any]:
-    return {"id": str(move.id), **{k: v for k, v in asdict(move).items() if k != "id"}}
+_ALL = Operation("{}_aliases", "Aliases of a repository", query=PageQuery, answer=Page[AliasShown])
+_ONE = Operation("{}_alias", "What an alias points to", answer=AliasShown)
+_HISTORY = Operation(
+    "{}_alias_history",
+    "Who moved an alias, when; newest first",
+    query=PageQuery,
+    answer=Page[AliasMove],
+)
+_MOVE = Operation(
+    "move_{}_alias",
+    "Point an alias to a version, if it points where it is expected to",
+    body=MoveAlias,
+    answer=AliasShown,
+    once=True,
+)
+_REMOVE = Operation("remove_{}_alias", "Remove an alias", query=RemoveAlias, status=204, once=True)
+_PROTECT = Operation(
+    "protect_{}_alias",
+    "Protect an alias: moving it takes a permission of its own",
+    body=ProtectAlias,
+    answer=AliasShown,
+    once=True,
+)

@@ -1,27 +1,23 @@
 """The native API's deletions: the trash, rules of repositories, and what is collected."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from libs.chassis.http import Route, principal
+from libs.chassis.openapi import Body, Operation
 from libs.chassis.problems import json_response, read_body
 from libs.contracts.types import Slug
-from services.registry.domain import Kind, Repository, Retention, Trashed
-from services.registry.errors import QueryRefusedError, RetentionInvalidError
+from services.registry.domain import Kind, Repository, Retention
+from services.registry.errors import RetentionInvalidError
 from services.registry.plan import Verdict
-from services.registry.service import Collection, Deletion, UseCases
-
-_PAGE: Final = 100
+from services.registry.service import UseCases
 
 
-class PutRetention(BaseModel):
+class PutRetention(Body):
     """A version stays that any of these keeps. What is held or aliased stays anyway."""
-
-    model_config = ConfigDict(extra="forbid")
 
     keep_last: int | None = Field(default=None, ge=1, le=100_000)
     keep_days: int | None = Field(default=None, ge=0, le=36_500)
@@ -33,13 +29,52 @@ class PutRetention(BaseModel):
         return Retention(self.keep_last, self.keep_days, dict(self.keep_labels))
 
 
-class Collect(BaseModel):
-    """``empty``: the whole trash goes now, not only what is due."""
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """``purge_at``: until then it can be brought back."""
 
-    model_config = ConfigDict(extra="forbid")
+    version: str
+    purge_at: datetime
 
-    empty: bool = False
-    force: bool = False
+
+@dataclass(frozen=True, slots=True)
+class RepositoryDeleted:
+    purge_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Undeleted:
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    digest: str
+    size_bytes: int
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionShown:
+    """Without a rule everything is null: everything stays."""
+
+    keep_last: int | None = None
+    keep_days: int | None = None
+    keep_labels: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    version: str
+    goes: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Newest first."""
+
+    items: list[Judged]
 
 
 class DeletionApi:
@@ -54,36 +89,39 @@ class DeletionApi:
         kind = self._kind
         one = f"/api/registry/{kind}s/{{repository}}"
         version, rule = f"{one}/versions/{{version}}", f"{one}/retention"
-        delete, read = f"{kind}.delete", f"{kind}.read"
+        rows = (
+            ("DELETE", one, self.delete_repository, "delete", _DELETE_ALL),
+            ("DELETE", version, self.delete, "delete", _DELETE),
+            ("POST", f"{version}/undelete", self.undelete, "delete", _UNDELETE),
+            ("POST", f"{version}/verify", self.verify, "read", _VERIFY),
+            ("GET", rule, self.rule, "read", _RULE),
+            ("PUT", rule, self.put_rule, "delete", _PUT_RULE),
+            ("DELETE", rule, self.remove_rule, "delete", _REMOVE_RULE),
+            ("POST", f"{rule}/plan", self.plan_rule, "read", _PLAN_RULE),
+        )
         return [
-            Route("DELETE", one, self.delete_repository, action=delete),
-            Route("DELETE", version, self.delete, action=delete),
-            Route("POST", f"{version}/undelete", self.undelete, action=delete),
-            Route("POST", f"{version}/verify", self.verify, action=read),
-            Route("GET", rule, self.rule, action=read),
-            Route("PUT", rule, self.put_rule, action=delete),
-            Route("DELETE", rule, self.remove_rule, action=delete),
-            Route("POST", f"{rule}/plan", self.plan_rule, action=read),
+            Route(method, path, handler, action=f"{kind}.{verb}", operation=said.of(kind))
+            for method, path, handler, verb, said in rows
         ]
 
     async def delete(self, request: web.Request) -> web.Response:
         repository = await self._repository(request)
         version = await self._registry.find(repository, request.match_info["version"])
         until = await self._deletion.delete(repository, version, actor=principal(request).actor)
-        return json_response({"version": version.version, "purge_at": until})
+        return json_response(Deleted(version.version, until))
 
     async def delete_repository(self, request: web.Request) -> web.Response:
         until = await self._deletion.delete_repository(
             await self._repository(request), actor=principal(request).actor
         )
-        return json_response({"purge_at": until})
+        return json_response(RepositoryDeleted(until))
 
     async def undelete(self, request: web.Request) -> web.Response:
         org_id, asked = principal(request).org_id, request.match_info
         await self._deletion.undelete(
             org_id, self._kind, repository=asked["repository"], version=asked["version"]
         )
-        return json_response({"version": asked["version"]})
+        return json_response(Undeleted(asked["version"]))
 
     async def verify(self, request: web.Request) -> web.Response:
         """Reads all of it, past any cache: seconds per gigabyte."""
@@ -91,13 +129,13 @@ class DeletionApi:
         version = await self._registry.find(repository, request.match_info["version"])
         blob = await self._registry.blob_of(version)
         is_right = await self._integrity.check(blob)
-        return json_response(
-            {"digest": blob.digest, "size_bytes": blob.size_bytes, "is_right": is_right}
-        )
+        return json_response(Verified(blob.digest, blob.size_bytes, is_right))
 
     async def rule(self, request: web.Request) -> web.Response:
         found = await self._retentions.rule(await self._repository(request))
-        return json_response(asdict(found) if found else {})
+        if found is None:
+            return json_response(RetentionShown())
+        return json_response(RetentionShown(found.keep_last, found.keep_days, found.keep_labels))
 
     async def put_rule(self, request: web.Request) -> web.Response:
         """Says what it will do: the first time within minutes."""
@@ -120,89 +158,35 @@ class DeletionApi:
         return await self._registry.repository(principal(request).org_id, self._kind, name)
 
 
-class CollectionApi:
-    def __init__(self, deletion: Deletion, collection: Collection) -> None:
-        self._deletion = deletion
-        self._collection = collection
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("GET", "/api/registry/trash", self.trash, action="trash.read"),
-            Route("GET", "/api/registry/gc", self.plan, action="trash.read"),
-            Route("POST", "/api/registry/gc", self.run, action="trash.empty"),
-        ]
-
-    async def trash(self, request: web.Request) -> web.Response:
-        """``kind`` and ``before`` (the ``deleted_at`` of the last one seen) narrow it."""
-        found = await self._deletion.trash(
-            principal(request).org_id, _kind(request), before=_moment(request), count=_PAGE
-        )
-        return json_response({"items": [_trashed(each) for each in found]})
-
-    async def plan(self, request: web.Request) -> web.Response:
-        """A dry run: what would go now, and why."""
-        found = await self._collection.plan(principal(request).org_id)
-        return json_response(
-            {
-                "trash": [
-                    _trashed(each) | {"reason": f"in the trash since {each.deleted_at:%Y-%m-%d}"}
-                    for each in found.trash
-                ],
-                "unneeded": [
-                    {
-                        "digest": each.digest,
-                        "size_bytes": each.size_bytes,
-                        "reason": f"nothing points to it since {each.released_at:%Y-%m-%d}",
-                    }
-                    for each in found.unneeded
-                ],
-                "others_bytes": found.others_bytes,
-                "braked": found.braked,
-            }
-        )
-
-    async def run(self, request: web.Request) -> web.Response:
-        body = await read_body(request, Collect)
-        if body.empty:
-            org_id = principal(request).org_id
-            return json_response(asdict(await self._collection.empty(org_id, force=body.force)))
-        return json_response(asdict(await self._collection.run(force=body.force)))
-
-
 def _verdicts(verdicts: list[Verdict]) -> web.Response:
-    items = [
-        {"version": each.version.version, "goes": each.goes, "reason": each.reason}
-        for each in verdicts
-    ]
-    return json_response({"items": items})
+    items = [Judged(each.version.version, each.goes, each.reason) for each in verdicts]
+    return json_response(Verdicts(items))
 
 
-def _trashed(version: Trashed) -> dict[str, Any]:
-    return {
-        "kind": version.kind,
-        "name": version.repository,
-        "version": version.version,
-        "digest": version.digest,
-        "size_bytes": version.size_bytes,
-        "deleted_at": version.deleted_at,
-        "deleted_by": version.deleted_by,
-        "purge_at": version.purge_at,
-    }
-
-
-def _kind(request: web.Request) -> str | None:
-    text = request.query.get("kind") or None
-    if text not in {None, *Kind}:
-        raise QueryRefusedError("'kind' is `model` or `bento`")
-    return text
-
-
-def _moment(request: web.Request) -> datetime | None:
-    text = request.query.get("before")
-    try:
-        found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        found = None
-    if text and (found is None or found.tzinfo is None):
-        raise QueryRefusedError("'before' must be the `deleted_at` of a list's item")
-    return found
+_DELETE_ALL = Operation(
+    "delete_{}_repository",
+    "Put a repository with all of its versions into the trash",
+    answer=RepositoryDeleted,
+    once=True,
+)
+_DELETE = Operation(
+    "delete_{}", "Put a version into the trash, unless something needs it", Deleted, once=True
+)
+_UNDELETE = Operation(
+    "undelete_{}", "Bring a version back from the trash", answer=Undeleted, once=True
+)
+_VERIFY = Operation(
+    "verify_{}", "Read all bytes of a version and compare them with its digest", Verified
+)
+_RULE = Operation("{}_retention", "Which versions a repository keeps", answer=RetentionShown)
+_PUT_RULE = Operation(
+    "put_{}_retention",
+    "Say which versions a repository keeps; answers what will go",
+    body=PutRetention,
+    answer=Verdicts,
+    once=True,
+)
+_REMOVE_RULE = Operation("remove_{}_retention", "Keep every version again", status=204, once=True)
+_PLAN_RULE = Operation(
+    "plan_{}_retention", "What a rule would do; nothing changes", body=PutRetention, answer=Verdicts
+)

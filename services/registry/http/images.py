@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from libs.chassis.http import Route
+from libs.chassis.openapi import Body, Operation
 from libs.chassis.problems import json_response, read_body
 from services.registry.http.oci.answers import place_of
 from services.registry.service import OciManifests
@@ -13,10 +14,8 @@ from services.registry.service import OciManifests
 Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.*?-]{1,128}$")]
 
 
-class Rules(BaseModel):
+class Rules(Body):
     """``immutable``: patterns (``*`` and ``?``) of tags that cannot move or be deleted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     immutable: list[Pattern] = Field(max_length=32)
 
@@ -28,8 +27,8 @@ class RulesApi:
     def routes(self) -> list[Route]:
         path = "/api/registry/images/{name:.+}/rules"
         return [
-            Route("GET", path, self.get, action="image.read"),
-            Route("PUT", path, self.put, action="image.govern"),
+            Route("GET", path, self.get, action="image.read", operation=_GET),
+            Route("PUT", path, self.put, action="image.govern", operation=_PUT),
         ]
 
     async def get(self, request: web.Request) -> web.Response:
@@ -40,3 +39,13 @@ class RulesApi:
         place, rules = place_of(request), await read_body(request, Rules)
         await self._manifests.rule(place, rules.immutable)
         return json_response(rules)
+
+
+_GET = Operation("image_rules", "Which tags of a repository of images stay", answer=Rules)
+_PUT = Operation(
+    "put_image_rules",
+    "Say which tags of a repository of images stay",
+    body=Rules,
+    answer=Rules,
+    once=True,
+)

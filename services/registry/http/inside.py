@@ -1,22 +1,41 @@
 """The native API of one version: what it says of itself, its files, and what another changed."""
 
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
+from pydantic import Field
 
 from libs.chassis.errors import ServiceError
 from libs.chassis.http import Route, principal, stream_response
-from libs.chassis.problems import json_response
+from libs.chassis.openapi import Operation, Query
+from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
+from libs.chassis.problems import json_response, read_query
 from services.registry.difference import api_changes, keyed_changes, packages_of, routes_of
-from services.registry.domain import Kind, Repository, Version, models_of, normalised
-from services.registry.errors import QueryRefusedError
+from services.registry.domain import Kind, Repository, Version, models_of
 from services.registry.http.ranges import begun, span_of
 from services.registry.service import UseCases
+from services.registry.shown import (
+    BentoShown,
+    Difference,
+    Environment,
+    FileShown,
+    ModelShown,
+    environment_shown,
+    file_shown,
+    mapping_in,
+    services_shown,
+)
 
-_COUNT: Final = 1000
-_MOST: Final = 10_000
+
+class FilesQuery(PageQuery):
+    count: int = Field(1000, ge=1, le=10_000, description="Items of a page, at most.")
+    prefix: str = Field("", max_length=4096, description="A folder.")
+
+
+class DiffQuery(Query):
+    to: str = Field(min_length=1, description="The version to compare with.")
 
 
 class InsideApi:
@@ -28,14 +47,20 @@ class InsideApi:
         self._kind = kind
 
     def routes(self) -> list[Route]:
-        one = f"/api/registry/{self._kind}s/{{repository}}/versions/{{version}}"
-        read = f"{self._kind}.read"
+        kind = self._kind
+        one = f"/api/registry/{kind}s/{{repository}}/versions/{{version}}"
+        file = f"{one}/files/{{path:.+}}"
+        shown = BentoShown if kind is Kind.BENTO else ModelShown
+        rows = (
+            ("GET", one, self.version, Operation("{}", "A version", answer=shown)),
+            ("GET", f"{one}/files", self.files, _FILES),
+            ("GET", file, self.file, _FILE),
+            ("HEAD", file, self.file, None),
+            ("GET", f"{one}/diff", self.diff, _DIFF),
+        )
         return [
-            Route("GET", one, self.version, action=read),
-            Route("GET", f"{one}/files", self.files, action=read),
-            Route("GET", f"{one}/files/{{path:.+}}", self.file, action=read),
-            Route("HEAD", f"{one}/files/{{path:.+}}", self.file, action=read),
-            Route("GET", f"{one}/diff", self.diff, action=read),
+            Route(method, path, handler, f"{kind}.read", operation=said and said.of(kind))
+            for method, path, handler, said in rows
         ]
 
     async def version(self, request: web.Request) -> web.Response:
@@ -56,37 +81,27 @@ class InsideApi:
             "build_at": version.build_at,
             "manifest": manifest,
         }
-        if self._kind is Kind.BENTO:
-            shown |= {
-                "models": models_of(manifest),
-                "routes": routes_of(manifest),
-                "services": _services(manifest),
-                "environment": await self._environment(version),
-            }
-        return json_response(shown)
+        if self._kind is Kind.MODEL:
+            return json_response(ModelShown(**shown))
+        bento = BentoShown(
+            **shown,
+            models=models_of(manifest),
+            routes=routes_of(manifest),
+            services=services_shown(manifest),
+            environment=await self._environment(version),
+        )
+        return json_response(bento)
 
     async def files(self, request: web.Request) -> web.Response:
-        """``prefix`` is a folder; ``after`` the path of the last one seen."""
+        asked = read_query(request, FilesQuery)
+        (after,) = keys_in(asked.cursor, (str,)) if asked.cursor else ("",)
         _, version = await self._found(request, request.match_info["version"])
         blob = await self._registry.blob_of(version)
-        page = await self._inside.files(
-            blob,
-            prefix=request.query.get("prefix", ""),
-            after=request.query.get("after", ""),
-            count=_number(request),
+        found = await self._inside.files(
+            blob, prefix=asked.prefix, after=after, count=asked.count + 1
         )
-        items = [
-            {
-                "path": each.path,
-                "kind": each.kind,
-                "size_bytes": each.size_bytes,
-                "mode": f"{each.mode:04o}",
-                "target": each.target,
-            }
-            for each in page.items
-        ]
-        following = page.items[-1].path if page.more else None
-        return json_response({"items": items, "next": following})
+        keyed = [(file_shown(each), [each.path]) for each in found]
+        return json_response(page_of(keyed, asked.count))
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Never as what it claims to be: what is uploaded must not run in anybody's browser."""
@@ -120,9 +135,7 @@ class InsideApi:
 
     async def diff(self, request: web.Request) -> web.Response:
         """From this version to ``to``."""
-        wanted = request.query.get("to", "")
-        if not wanted:
-            raise QueryRefusedError("'to' names the version to compare with")
+        wanted = read_query(request, DiffQuery).to
         _, one = await self._found(request, request.match_info["version"])
         _, other = await self._found(request, wanted)
         blobs = await self._registry.blob_of(one), await self._registry.blob_of(other)
@@ -131,33 +144,35 @@ class InsideApi:
             await self._packages(blob, each)
             for blob, each in zip(blobs, (before, after), strict=True)
         ]
-        return json_response(
-            {
-                "from": one.version,
-                "to": other.version,
-                "files": asdict(await self._inside.compare(*blobs)),
-                "packages": keyed_changes(*locks),
-                "api": [asdict(each) for each in api_changes(before, after)],
-                "metadata": keyed_changes(_of(before, "metadata"), _of(after, "metadata")),
-                "labels": keyed_changes(dict(one.labels), dict(other.labels)),
-            }
+        told = Difference(
+            before=one.version,
+            after=other.version,
+            files=await self._inside.compare(*blobs),
+            packages=keyed_changes(*locks),
+            api=api_changes(before, after),
+            metadata=keyed_changes(mapping_in(before, "metadata"), mapping_in(after, "metadata")),
+            labels=keyed_changes(dict(one.labels), dict(other.labels)),
         )
+        return json_response(told)
 
     async def _packages(self, blob: Any, manifest: dict[str, Any]) -> dict[str, str]:
-        said = _of(manifest, "image").get("python_requirements")
+        said = mapping_in(manifest, "image").get("python_requirements")
         if not isinstance(said, str):
             said = await self._inside.requirements(blob)
         return packages_of(said)
 
-    async def _environment(self, version: Version) -> dict[str, Any]:
+    async def _environment(self, version: Version) -> Environment:
         """Clients before 1.3.21 say it in their archives only; without one it is unknown."""
-        shown = _environment(version.described)
+        shown = environment_shown(version.described)
         if "image" in version.described:
             return shown
         with suppress(ServiceError):
             blob = await self._registry.blob_of(version)
-            shown["packages"] = packages_of(await self._inside.requirements(blob))
-            shown["python_version"] = await self._inside.python_version(blob)
+            return replace(
+                shown,
+                packages=packages_of(await self._inside.requirements(blob)),
+                python_version=await self._inside.python_version(blob),
+            )
         return shown
 
     async def _found(self, request: web.Request, version: str) -> tuple[Repository, Version]:
@@ -166,46 +181,8 @@ class InsideApi:
         return repository, await self._registry.find(repository, version)
 
 
-def _services(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each with the names of those that it calls; the routes are those of the entry."""
-    found = normalised(manifest).get("services")
-    return [
-        {
-            "name": each.get("name"),
-            "is_entry": each.get("name") == manifest.get("entry_service"),
-            "models": models_of({"services": [each]}),
-            "dependencies": [
-                one["service"] for one in _dicts(each.get("dependencies")) if "service" in one
-            ],
-        }
-        for each in _dicts(found)
-    ]
-
-
-def _environment(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Names of variables, and no values: those may be secrets."""
-    image = _of(manifest, "image")
-    return {
-        "python_version": image.get("python_version"),
-        "base_image": image.get("base_image"),
-        "packages": packages_of(str(image.get("python_requirements") or "")),
-        "commands": image.get("commands") or [],
-        "envs": [each.get("name") for each in _dicts(manifest.get("envs"))],
-    }
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    found = value if isinstance(value, list) else []
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _of(manifest: dict[str, Any], key: str) -> dict[str, Any]:
-    found = manifest.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _number(request: web.Request) -> int:
-    text = request.query.get("count") or str(_COUNT)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST):
-        raise QueryRefusedError(f"'count' must be a number from 1 to {_MOST}")
-    return int(text)
+_FILES = Operation("{}_files", "Files of a version", query=FilesQuery, answer=Page[FileShown])
+_FILE = Operation("{}_file", "One file of a version", answer=bytes, partial=True)
+_DIFF = Operation(
+    "{}_difference", "What another version has otherwise", query=DiffQuery, answer=Difference
+)

@@ -1,17 +1,56 @@
 """What belongs together: BentoML's v1 lists of one hop, the native graph, packages of locks."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from aiohttp import web
+from pydantic import Field
 
 from libs.chassis.http import Route, principal
-from libs.chassis.problems import json_response
-from services.registry.domain import Kind, Node, Repository, Version
+from libs.chassis.openapi import Operation, Query
+from libs.chassis.problems import json_response, read_query
+from services.registry.domain import Edge, Kind, Node, Repository, Version
 from services.registry.errors import QueryRefusedError
 from services.registry.service import UseCases
 from services.registry.views import full_view, page
 
 _DEEPEST: Final = 64
+
+
+class GraphQuery(Query):
+    direction: Literal["up", "down"] = Field(
+        "up", description="`up`: what it is made of; `down`: what is made of it."
+    )
+    depth: int = Field(_DEEPEST, ge=1, le=_DEEPEST, description="Steps, at most.")
+
+
+class PackageQuery(Query):
+    specifier: str = Field("", max_length=1000, description="As in requirements: `<2.0`.")
+
+
+@dataclass(frozen=True, slots=True)
+class LineageGraph:
+    """``truncated``: there is more than is shown."""
+
+    edges: Sequence[Edge]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Containing:
+    """A version of a bento, and which version of the package it has."""
+
+    bento: str
+    version: str
+    package_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class BentosWithPackage:
+    """Newest first."""
+
+    items: list[Containing]
 
 
 class LineageApi:
@@ -22,11 +61,13 @@ class LineageApi:
     def routes(self) -> list[Route]:
         bento = "/api/v1/bento_repositories/{repository}/bentos/{version}"
         model = "/api/v1/model_repositories/{repository}/models/{version}"
+        graph = "/api/registry/lineage/{kind}/{name:.+}"
+        packages = "/api/registry/packages/{name}"
         return [
             Route("GET", f"{bento}/models", self.models, action="bento.read"),
             Route("GET", f"{model}/bentos", self.bentos, action="model.read"),
-            Route("GET", "/api/registry/lineage/{kind}/{name:.+}", self.graph, action="bento.read"),
-            Route("GET", "/api/registry/packages/{name}", self.packages, action="bento.read"),
+            Route("GET", graph, self.graph, action="bento.read", operation=_GRAPH),
+            Route("GET", packages, self.packages, action="bento.read", operation=_PACKAGES),
         ]
 
     async def models(self, request: web.Request) -> web.Response:
@@ -39,38 +80,23 @@ class LineageApi:
         return _page(found)
 
     async def graph(self, request: web.Request) -> web.Response:
-        """``direction`` is ``up`` (what it is made of, the default) or ``down``; ``depth``."""
-        asked = request.match_info
-        direction = request.query.get("direction", "up")
-        depth = request.query.get("depth", str(_DEEPEST))
-        if direction not in {"up", "down"}:
-            raise QueryRefusedError("'direction' is `up` or `down`")
-        if not (depth.isascii() and depth.isdigit() and 1 <= int(depth[:6]) <= _DEEPEST):
-            raise QueryRefusedError(f"'depth' must be a number from 1 to {_DEEPEST}")
+        asked, wanted = request.match_info, read_query(request, GraphQuery)
         if "\0" in asked["name"] or "\0" in asked["kind"]:
             raise QueryRefusedError("a NUL is nowhere to be found")
         graph = await self._lineage.graph(
             principal(request).org_id,
             Node(asked["kind"], asked["name"]),
-            upwards=direction == "up",
-            depth=int(depth),
+            upwards=wanted.direction == "up",
+            depth=wanted.depth,
         )
-        edges = [{"parent": _node(each.parent), "child": _node(each.child)} for each in graph.edges]
-        return json_response({"edges": edges, "truncated": graph.truncated})
+        return json_response(LineageGraph(graph.edges, graph.truncated))
 
     async def packages(self, request: web.Request) -> web.Response:
-        """Bentos whose lock has the package; ``specifier`` as in requirements: ``<2.0``."""
-        name = request.match_info["name"]
+        name, wanted = request.match_info["name"], read_query(request, PackageQuery)
         if "\0" in name:
             raise QueryRefusedError("a NUL is nowhere to be found")
-        found = await self._lineage.with_package(
-            principal(request).org_id, name, request.query.get("specifier", "")
-        )
-        items = [
-            {"bento": bento, "version": version, "package_version": package}
-            for bento, version, package in found
-        ]
-        return json_response({"items": items})
+        found = await self._lineage.with_package(principal(request).org_id, name, wanted.specifier)
+        return json_response(BentosWithPackage([Containing(*each) for each in found]))
 
     async def _found(self, request: web.Request, kind: Kind) -> tuple[Repository, Version]:
         asked = request.match_info
@@ -79,10 +105,20 @@ class LineageApi:
         return repository, await self._registry.find(repository, asked["version"])
 
 
-def _node(node: Node) -> dict[str, Any]:
-    return {"kind": node.kind, "name": node.name}
-
-
 def _page(found: list[tuple[Repository, Version]]) -> web.Response:
     items = [full_view(*each) for each in found]
     return json_response(page(items, start=0, total=len(items)))
+
+
+_GRAPH = Operation(
+    "lineage",
+    "What a dataset, commit, run, model, bento, build or revision is made of, or went into",
+    query=GraphQuery,
+    answer=LineageGraph,
+)
+_PACKAGES = Operation(
+    "bentos_with_package",
+    "Bentos whose lock has a package, in versions that fit",
+    query=PackageQuery,
+    answer=BentosWithPackage,
+)

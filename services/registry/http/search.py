@@ -1,18 +1,36 @@
 """The native API's search: one language for models and bentos."""
 
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from aiohttp import web
+from pydantic import Field
 
 from libs.chassis.http import Route, principal
-from libs.chassis.problems import json_response
+from libs.chassis.openapi import Operation
+from libs.chassis.pagination import Page, PageQuery
+from libs.chassis.problems import json_response, read_query
 from services.registry.domain import Kind, Repository, Version
-from services.registry.errors import QueryRefusedError
 from services.registry.service import Search
 
-_COUNT: Final = 50
-_MOST: Final = 500
-_FARTHEST: Final = 10_000
+
+class SearchQuery(PageQuery):
+    count: int = Field(50, ge=1, le=500, description="Items of a page, at most.")
+    query: str = Field("", max_length=4096, description="In the language of docs/queries.md.")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """A version as lists show it."""
+
+    name: str
+    version: str
+    digest: str | None
+    size_bytes: int
+    labels: dict[str, str]
+    metadata: Any
+    created_at: datetime
 
 
 class SearchApi:
@@ -22,35 +40,34 @@ class SearchApi:
 
     def routes(self) -> list[Route]:
         kind = self._kind
-        return [Route("GET", f"/api/registry/{kind}s", self.find, action=f"{kind}.read")]
+        said = Operation(
+            f"find_{kind}s",
+            f"Versions of {kind}s that fit a query",
+            query=SearchQuery,
+            answer=Page[FoundVersion],
+        )
+        path = f"/api/registry/{kind}s"
+        return [Route("GET", path, self.find, action=f"{kind}.read", operation=said)]
 
     async def find(self, request: web.Request) -> web.Response:
-        """``query`` in the language of docs/queries.md; ``start`` and ``count`` page through."""
+        asked = read_query(request, SearchQuery)
         found = await self._search.find(
             principal(request).org_id,
             self._kind,
-            request.query.get("query", ""),
-            start=_number(request, "start", default=0, most=_FARTHEST),
-            count=_number(request, "count", default=_COUNT, most=_MOST),
+            asked.query,
+            cursor=asked.cursor,
+            count=asked.count,
         )
-        items = [_item(*each) for each in found.items]
-        return json_response({"items": items, "more": found.more})
+        return json_response(Page([_item(*each) for each in found.items], found.next))
 
 
-def _item(repository: Repository, version: Version, size_bytes: int) -> dict[str, Any]:
-    return {
-        "name": repository.name,
-        "version": version.version,
-        "digest": version.digest,
-        "size_bytes": size_bytes,
-        "labels": dict(version.labels),
-        "metadata": version.described.get("metadata") or {},
-        "created_at": version.created_at,
-    }
-
-
-def _number(request: web.Request, name: str, *, default: int, most: int) -> int:
-    text = request.query.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= most):  # noqa: PLR2004 - far above any
-        raise QueryRefusedError(f"'{name}' must be a number up to {most}, not {text[:40]!r}")
-    return int(text)
+def _item(repository: Repository, version: Version, size_bytes: int) -> FoundVersion:
+    return FoundVersion(
+        name=repository.name,
+        version=version.version,
+        digest=version.digest,
+        size_bytes=size_bytes,
+        labels=dict(version.labels),
+        metadata=version.described.get("metadata") or {},
+        created_at=version.created_at,
+    )

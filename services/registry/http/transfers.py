@@ -8,8 +8,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.chassis.blobs import BlobStore
-from libs.chassis.http import Route, accept_body, principal
+from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
 from libs.chassis.signedurls import UrlSigner
 from libs.contracts.types import cut
@@ -19,7 +18,6 @@ from services.registry.errors import (
     NotUploadedError,
     TransferUnknownError,
 )
-from services.registry.http.receiving import Receiver, arriving
 from services.registry.http.strategy import CLIENT, told
 from services.registry.service import LIFETIME, UseCases
 from services.registry.views import version_view
@@ -55,12 +53,6 @@ class CompleteParts(BaseModel):
 
     upload_id: UUID
     parts: list[Part] = Field(max_length=10_000)
-
-
-class ChooseStrategy(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    transmission_strategy: Strategy
 
 
 class Urls:
@@ -192,62 +184,3 @@ class TransferApi:
         shown = version_view(version, self._kind)
         strategy = await told(request, self._transfers, version.org_id)
         return json_response(shown | strategy | urls)
-
-
-class SignedApi:
-    """Where bytes come that were not sent to a store. The gateway has checked the signature."""
-
-    def __init__(self, cases: UseCases, blobs: BlobStore) -> None:
-        self._transfers = cases.transfers
-        self._uploads = cases.uploads
-        self._receiver = Receiver(cases.uploads, blobs)
-
-    def routes(self) -> list[Route]:
-        one = "/api/registry/transfers/{transfer}"
-        settings = "/api/registry/settings"
-        return [
-            Route("PUT", one, self.put, action="transfer.update", defers_body=True),
-            Route(
-                "PUT", f"{one}/{{number}}", self.part, action="transfer.update", defers_body=True
-            ),
-            Route("GET", settings, self.settings, action="setting.read"),
-            Route("PUT", settings, self.choose, action="setting.update"),
-        ]
-
-    async def put(self, request: web.Request) -> web.Response:
-        """The archive, as by ``upload``: it is the version's at once."""
-        transfer = await self._transfers.one(principal(request).org_id, _id(request, "transfer"))
-        repository, version = await self._transfers.version_of(transfer)
-        await self._receiver.receive(request, repository, version)
-        await self._transfers.give_up(version)
-        return web.Response()
-
-    async def part(self, request: web.Request) -> web.Response:
-        transfer = await self._transfers.one(principal(request).org_id, _id(request, "transfer"))
-        number = request.match_info["number"]
-        if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 10_000):  # noqa: PLR2004 - S3's most
-            raise TransferUnknownError("parts are numbered from 1 to 10000")
-        await accept_body(request)
-        digest = await self._transfers.put_part(
-            transfer,
-            int(number),
-            arriving(request, self._uploads.silence),
-            size=request.content_length,
-        )
-        return web.Response(headers={"ETag": f'"{digest.removeprefix("sha256:")}"'})
-
-    async def settings(self, request: web.Request) -> web.Response:
-        strategy = await self._transfers.strategy(principal(request).org_id)
-        return json_response({"transmission_strategy": strategy})
-
-    async def choose(self, request: web.Request) -> web.Response:
-        body = await read_body(request, ChooseStrategy)
-        await self._transfers.choose(principal(request).org_id, body.transmission_strategy)
-        return json_response({"transmission_strategy": body.transmission_strategy})
-
-
-def _id(request: web.Request, name: str) -> UUID:
-    try:
-        return UUID(request.match_info[name])
-    except ValueError as error:
-        raise TransferUnknownError("there is no such upload") from error

@@ -13,8 +13,8 @@ from services.registry.query.grammar import (
     Space,
 )
 from services.registry.query.parser import parse
-from services.registry.query.sql import Compiled, compile_query
-from services.registry.query.wire import Term, WireQuery, compile_wire, parse_wire
+from services.registry.query.sql import Compiled, compile_query, keys_of
+from services.registry.query.wire import Filter, Term, WireQuery, compile_wire, parse_wire
 
 __all__ = [
     "And",
@@ -23,6 +23,7 @@ __all__ = [
     "Exists",
     "Fact",
     "Field",
+    "Filter",
     "Not",
     "Or",
     "Query",
@@ -33,6 +34,7 @@ __all__ = [
     "compile_query",
     "compile_wire",
     "facts_of",
+    "keys_of",
     "parse",
     "parse_wire",
 ]

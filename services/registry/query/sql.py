@@ -1,8 +1,12 @@
 """From a query to a condition with parameters: no text of a caller is ever part of a statement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
+
+from pydantic import AwareDatetime
 
 from services.registry.query.grammar import (
     And,
@@ -17,6 +21,7 @@ from services.registry.query.grammar import (
     Space,
     Value,
 )
+from services.registry.query.order import NEWEST, Key, behind, order_by
 
 _OWN: Final = {
     "name": "r.name",
@@ -24,24 +29,52 @@ _OWN: Final = {
     "created": "v.created_at",
     "size": "coalesce(b.size_bytes, 0)",
 }
+_KINDS: Final = {"name": str, "version": str, "created": AwareDatetime, "size": int}
+_TYPES: Final = {
+    float: "double precision",
+    int: "bigint",
+    datetime: "timestamptz",
+    UUID: "uuid",
+}
 _SQL: Final = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """SQL over ``version v``, ``repository r`` and ``blob b``; ``values`` begin at ``first``."""
+    """SQL over ``version v``, ``repository r`` and ``blob b``; ``values`` begin at ``first``.
+
+    ``keys`` are what the rows are sorted by: those of the last one make the next page's cursor.
+    """
 
     where: str
-    order: str
+    keys: tuple[Key, ...]
+    join: str
     values: tuple[Any, ...]
 
+    @property
+    def order(self) -> str:
+        return order_by(self.keys)
 
-def compile_query(query: Query, *, first: int) -> Compiled:
-    """Raises ``QueryError`` where a value cannot be compared with its field."""
+
+def keys_of(query: Query) -> tuple[Any, ...]:
+    """Of which kind each key of a cursor is."""
+    return tuple(
+        each.kind | None if each.nullable else each.kind
+        for each in _Compiler(1).sorted_by(query)[1]
+    )
+
+
+def compile_query(query: Query, *, first: int, after: Sequence[object] = ()) -> Compiled:
+    """Rows behind the one whose keys are ``after``; without them, all that fit.
+
+    Raises ``QueryError`` where a value cannot be compared with its field.
+    """
     compiler = _Compiler(first)
     where = compiler.condition(query.where) if query.where is not None else "true"
-    order = compiler.order(query)
-    return Compiled(where, order, tuple(compiler.values))
+    join, keys = compiler.sorted_by(query)
+    if after:
+        where = f"{where} AND {behind(keys, after, compiler.parameter)}"
+    return Compiled(where, keys, join, tuple(compiler.values))
 
 
 class _Compiler:
@@ -64,22 +97,23 @@ class _Compiler:
             case Comparison(field, operator, values):
                 return f"({' OR '.join(self._any(field, operator, each) for each in values)})"
 
-    def order(self, query: Query) -> str:
-        if query.sort is None:
-            return "v.created_at DESC, v.id DESC"
-        way = "DESC" if query.descending else "ASC"
+    def sorted_by(self, query: Query) -> tuple[str, tuple[Key, ...]]:
+        """What is joined for it, and the keys."""
+        way = query.descending
         match query.sort:
+            case None:
+                return "", NEWEST
             case Field(Space.OWN, key):
-                return f"{_OWN[key]} {way}, v.created_at DESC, v.id DESC"
+                return "", (Key(_OWN[key], _KINDS[key], descending=way), *NEWEST)
             case Field(Space.LABEL, key):
-                label = f"v.labels ->> {self._value(key)}"
-                return f"{label} {way} NULLS LAST, v.created_at DESC, v.id DESC"
+                label = f"(v.labels ->> {self.parameter(key)})"
+                return "", (Key(label, str, descending=way, nullable=True), *NEWEST)
             case Field(_, key):
-                at = self._value(key)
-                fact = "FROM fact f WHERE f.version_id = v.id AND f.key = "
-                return (
-                    f"(SELECT f.number {fact}{at}) {way} NULLS LAST, "
-                    f"(SELECT f.word {fact}{at}) {way} NULLS LAST, v.created_at DESC, v.id DESC"
+                at = self.parameter(key)
+                return f"LEFT JOIN fact s ON s.version_id = v.id AND s.key = {at}", (
+                    Key("s.number", float, descending=way, nullable=True),
+                    Key("s.word", str, descending=way, nullable=True),
+                    *NEWEST,
                 )
 
     def _exists(self, field: Field) -> str:
@@ -87,7 +121,7 @@ class _Compiler:
             case Field(Space.OWN, _):
                 return "true"
             case Field(Space.LABEL, key):
-                return f"(v.labels ? {self._value(key)})"
+                return f"(v.labels ? {self.parameter(key)})"
             case Field(_, key):
                 return f"EXISTS ({self._fact(key)})"
 
@@ -97,7 +131,7 @@ class _Compiler:
             case Field(Space.OWN, key):
                 return self._compare(_OWN[key], operator, _fitting(key, value))
             case Field(Space.LABEL, key):
-                at = f"v.labels ->> {self._value(key)}"
+                at = f"v.labels ->> {self.parameter(key)}"
                 return f"coalesce({self._compare(at, operator, _word(value))}, false)"
             case Field(_, key):
                 column = "f.number" if isinstance(value, float) else "f.word"
@@ -106,17 +140,16 @@ class _Compiler:
                 return f"EXISTS ({fact} AND {self._compare(column, operator, own)})"
 
     def _fact(self, key: str) -> str:
-        return f"SELECT FROM fact f WHERE f.version_id = v.id AND f.key = {self._value(key)}"
+        return f"SELECT FROM fact f WHERE f.version_id = v.id AND f.key = {self.parameter(key)}"
 
     def _compare(self, column: str, operator: str, value: object) -> str:
         if operator == "~":
-            return f"strpos({column}::text, {self._value(_word(value))}) > 0"
-        return f"{column} {_SQL[operator]} {self._value(value)}"
+            return f"strpos({column}::text, {self.parameter(_word(value))}) > 0"
+        return f"{column} {_SQL[operator]} {self.parameter(value)}"
 
-    def _value(self, value: object) -> str:
-        kinds = {float: "double precision", int: "bigint", datetime: "timestamptz"}
+    def parameter(self, value: object) -> str:
         self.values.append(value)
-        return f"${self._first + len(self.values) - 1}::{kinds.get(type(value), 'text')}"
+        return f"${self._first + len(self.values) - 1}::{_TYPES.get(type(value), 'text')}"
 
 
 def _word(value: object) -> str:

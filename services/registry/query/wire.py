@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.registry.query.grammar import QueryError
-from services.registry.query.sql import Compiled
 
 _MOST_TERMS: Final = 32
 _LONGEST: Final = 4096
@@ -18,6 +17,15 @@ _SORTS: Final = {
 _FIELDS: Final = {"name": "r.name || ':' || v.version", "description": "v.description"}
 _LIKE: Final = re.compile(r"[\\%_]")
 _NEWEST: Final = "v.created_at DESC, v.id DESC"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """SQL over ``version v`` and ``repository r``; ``values`` begin where it was said."""
+
+    where: str
+    order: str
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,8 @@ def parse_wire(text: str) -> WireQuery:
     return WireQuery(tuple(terms), fields, order)
 
 
-def compile_wire(query: WireQuery, *, first: int, me: str) -> Compiled:
-    """``me`` is whom ``creator:@me`` means. Over ``version v`` and ``repository r``."""
+def compile_wire(query: WireQuery, *, first: int, me: str) -> Filter:
+    """``me`` is whom ``creator:@me`` means."""
     values: list[Any] = []
 
     def value(given: str) -> str:
@@ -72,7 +80,7 @@ def compile_wire(query: WireQuery, *, first: int, me: str) -> Compiled:
     for term in query.terms:
         each = " OR ".join(_condition(term.key, one, query, me, value) for one in term.values)
         conditions.append(f"{'NOT ' if term.negated else ''}coalesce(({each}), false)")
-    return Compiled(" AND ".join(conditions), query.order, tuple(values))
+    return Filter(" AND ".join(conditions), query.order, tuple(values))
 
 
 def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str:  # noqa: PLR0917 - a row of a table

@@ -99,9 +99,12 @@ class Aliases:
         async with self._database.read() as tx:
             return await _there(tx, repository, name)
 
-    async def all(self, repository: Repository) -> list[Alias]:
+    async def all(
+        self, repository: Repository, *, after: str = "", count: int = 1000
+    ) -> list[Alias]:
+        """By name, those behind ``after``."""
         async with self._database.read() as tx:
-            return await tx.aliases.all(repository.id)
+            return await tx.aliases.all(repository.id, after=after, count=count)
 
     async def history(
         self, repository: Repository, name: str, *, before: UUID | None, count: int

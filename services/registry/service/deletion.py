@@ -67,8 +67,9 @@ class Deletion:
             await tx.outbox.append(restored(found), entity_seq=seq or found.seq + 1)
 
     async def trash(
-        self, org_id: UUID, kind: str | None, *, before: datetime | None, count: int
+        self, org_id: UUID, kind: str | None, *, before: tuple[datetime, UUID] | None, count: int
     ) -> Sequence[Trashed]:
+        """Newest first, those behind ``before``: when one was deleted, and its id."""
         async with self._database.read() as tx:
             return await tx.trash.all(org_id, kind, before=before, count=count)
 

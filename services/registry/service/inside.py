@@ -5,7 +5,6 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 from posixpath import normpath
@@ -29,21 +28,13 @@ _LOCKS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.tx
 _PYTHON: Final = "env/python/version.txt"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """``more``: there are others behind these."""
-
-    items: Sequence[Entry]
-    more: bool
-
-
 class Inside:
     def __init__(self, database: Database[Tx], integrity: Integrity) -> None:
         self._database = database
         self._integrity = integrity
         self._walking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def files(self, blob: Blob, *, prefix: str, after: str, count: int) -> Page:
+    async def files(self, blob: Blob, *, prefix: str, after: str, count: int) -> list[Entry]:
         """By path; a prefix is a folder, or nothing."""
         folder = normpath(prefix or ".").lstrip("/")
         below = f"{folder}/" if folder not in {"", "."} else ""
@@ -53,7 +44,7 @@ class Inside:
             for each in islice(entries, bisect_right(entries, after, key=_PATH), None)
             if each.path.startswith(below)
         ]
-        return Page(found[:count], len(found) > count)
+        return found[:count]
 
     async def file(self, blob: Blob, path: str) -> Entry:
         entries = await self._entries(blob)

@@ -14,7 +14,7 @@ _ALIAS: Final = """
     WHERE a.repository_id = $1
 """
 _ONE: Final = f"{_ALIAS} AND a.name = $2"
-_ALL: Final = f"{_ALIAS} ORDER BY a.name"
+_ALL: Final = f"{_ALIAS} AND a.name > $2 ORDER BY a.name LIMIT $3"
 _SERIALISE: Final = "SELECT id FROM repository WHERE id = $1 FOR UPDATE"
 _PUT: Final = """
     INSERT INTO alias AS a (id, repository_id, name, version_id, moved_at)
@@ -48,8 +48,9 @@ class AliasStore:
         row = await self._connection.fetchrow(_ONE, repository_id, name)
         return Alias(**row) if row else None
 
-    async def all(self, repository_id: UUID) -> list[Alias]:
-        return [Alias(**row) for row in await self._connection.fetch(_ALL, repository_id)]
+    async def all(self, repository_id: UUID, *, after: str, count: int) -> list[Alias]:
+        rows = await self._connection.fetch(_ALL, repository_id, after, count)
+        return [Alias(**row) for row in rows]
 
     async def put(
         self, alias_id: UUID, repository_id: UUID, *, name: str, version_id: UUID, now: datetime

@@ -28,13 +28,11 @@ _BENTOS = f"""
     JOIN repository r ON r.id = v.repository_id
     WHERE n.repository = $2 AND n.version = $3 ORDER BY v.created_at DESC, v.id DESC LIMIT 1000
 """
-_SEARCH = f"""
-    {WITH_REPOSITORY},
-           coalesce(b.size_bytes, 0) AS size_bytes
+_FOUND = """
     FROM version v JOIN repository r ON r.id = v.repository_id LEFT JOIN blob b USING (digest)
-    WHERE v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success' AND v.deleted_at IS NULL
 """
-FIRST_VALUE: Final = 5
+_OF = "v.org_id = $1 AND r.kind = $2 AND v.upload_status = 'success' AND v.deleted_at IS NULL"
+FIRST_VALUE: Final = 4
 """Number of the first parameter that a compiled query may use."""
 
 
@@ -70,9 +68,21 @@ class FactStore:
         return [version_of(row) for row in await self._connection.fetch(_UNDESCRIBED, count)]
 
     async def search(
-        self, org_id: UUID, kind: str, asked: Compiled, *, start: int, count: int
-    ) -> list[tuple[Repository, Version, int]]:
-        """With the size of each version's bytes."""
-        statement = f"{_SEARCH} AND {asked.where} ORDER BY {asked.order} OFFSET $3 LIMIT $4"
-        rows = await self._connection.fetch(statement, org_id, kind, start, count, *asked.values)
-        return [(repository_beside(row, kind), version_of(row), row["size_bytes"]) for row in rows]
+        self, org_id: UUID, kind: str, asked: Compiled, *, count: int
+    ) -> list[tuple[Repository, Version, int, tuple[object, ...]]]:
+        """With the size of each version's bytes, and the keys it is sorted by."""
+        keys = "".join(f", {each.sql} AS key_{at}" for at, each in enumerate(asked.keys))
+        statement = (
+            f"{WITH_REPOSITORY}, coalesce(b.size_bytes, 0) AS size_bytes{keys} {_FOUND} "
+            f"{asked.join} WHERE {_OF} AND {asked.where} ORDER BY {asked.order} LIMIT $3"
+        )
+        rows = await self._connection.fetch(statement, org_id, kind, count, *asked.values)
+        return [
+            (
+                repository_beside(row, kind),
+                version_of(row),
+                row["size_bytes"],
+                tuple(row[f"key_{at}"] for at in range(len(asked.keys))),
+            )
+            for row in rows
+        ]

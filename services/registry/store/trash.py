@@ -47,8 +47,8 @@ _TRASHED: Final = """
 """
 _TRASH: Final = f"""{_TRASHED}
     AND v.org_id = $1 AND ($2::text IS NULL OR r.kind = $2)
-    AND ($3::timestamptz IS NULL OR v.deleted_at < $3)
-    ORDER BY v.deleted_at DESC, v.id LIMIT $4
+    AND ($3::timestamptz IS NULL OR (v.deleted_at, v.id) < ($3, $4::uuid))
+    ORDER BY v.deleted_at DESC, v.id DESC LIMIT $5
 """
 _NAMED: Final = f"""{_TRASHED}
     AND v.org_id = $1 AND r.kind = $2 AND r.name = $3 AND v.version = $4
@@ -103,10 +103,10 @@ class TrashRows:
         await self._connection.execute(_SHOW, repository_id)
 
     async def all(
-        self, org_id: UUID, kind: str | None, *, before: datetime | None, count: int
+        self, org_id: UUID, kind: str | None, *, before: tuple[datetime, UUID] | None, count: int
     ) -> list[Trashed]:
-        """Newest first, those that were deleted before ``before``."""
-        rows = await self._connection.fetch(_TRASH, org_id, kind, before, count)
+        at, version_id = before or (None, None)
+        rows = await self._connection.fetch(_TRASH, org_id, kind, at, version_id, count)
         return [_trashed(row) for row in rows]
 
     async def named(

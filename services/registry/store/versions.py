@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.chassis.postgres import Connection
 from services.registry.domain import Repository, Version
-from services.registry.query import Compiled
+from services.registry.query import Filter
 from services.registry.store.rows import (
     WITH_REPOSITORY,
     repository_beside,
@@ -142,7 +142,7 @@ class RegistryStore:
         kind: str,
         *,
         repository_id: UUID | None,
-        asked: Compiled,
+        asked: Filter,
         start: int,
         count: int,
     ) -> tuple[int, list[tuple[Repository, Version]]]:

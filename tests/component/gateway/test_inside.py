@@ -89,8 +89,7 @@ async def test_every_way_of_looking_in_passes(session: aiohttp.ClientSession, ki
     _, listed = await send(session, "GET", f"{one}/files?count=2")
     found: list[dict[str, Any]] = listed["items"]
     while listed["next"]:
-        after = quote(listed["next"], safe="")
-        status, page = await get(session, f"{one}/files?count=2&after={after}")
+        status, page = await get(session, f"{one}/files?count=2&cursor={listed['next']}")
         assert status == 200
         listed = json.loads(page)
         found += listed["items"]

@@ -162,7 +162,11 @@ async def test_a_rule_says_what_it_will_do_and_does_it(
     reasons = {each["version"]: each["reason"] for each in planned["items"]}
     assert reasons["v3"] == "labelled team=v3"
     assert reasons["v2"] == "held by alias live"
-    assert (await send(session, "GET", f"{IRIS}/retention"))[1] == {}
+    assert (await send(session, "GET", f"{IRIS}/retention"))[1] == {
+        "keep_last": None,
+        "keep_days": None,
+        "keep_labels": None,
+    }
 
     assert (await send(session, "PUT", f"{IRIS}/retention", rule))[0] == 200
     assert (await send(session, "GET", f"{IRIS}/retention"))[1] == {"keep_days": None, **rule}

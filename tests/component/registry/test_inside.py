@@ -77,8 +77,9 @@ async def test_the_files_of_a_version(session: aiohttp.ClientSession) -> None:
     ]
     assert seen["items"][1]["target"] == "bento.yaml"
     _, first = await send(session, "GET", f"{IRIS}/latest/files?prefix=src/&count=1")
-    assert [each["path"] for each in first["items"]] == ["src/a/b.py"] == [first["next"]]
-    _, rest = await send(session, "GET", f"{IRIS}/v1/files?prefix=src&after={first['next']}")
+    assert [each["path"] for each in first["items"]] == ["src/a/b.py"]
+    assert first["next"]
+    _, rest = await send(session, "GET", f"{IRIS}/v1/files?prefix=src&cursor={first['next']}")
     assert ([each["path"] for each in rest["items"]], rest["next"]) == (["src/weights"], None)
 
 
@@ -170,7 +171,7 @@ async def test_older_clients_say_the_environment_in_the_archive_only(
         assert seen["environment"]["python_version"] == "3.9.18"
         assert seen["environment"]["packages"] == packages
     _, seen = await send(session, "GET", f"{IRIS}/v1/diff?to=v2")
-    assert seen["packages"]["changed"] == {"numpy": {"from": "", "to": "2.0"}}
+    assert seen["packages"]["changed"] == {"numpy": {"before": "", "after": "2.0"}}
 
 
 async def test_a_version_without_bytes_says_what_it_can(session: aiohttp.ClientSession) -> None:
@@ -195,7 +196,7 @@ async def test_models_are_looked_into_alike(session: aiohttp.ClientSession) -> N
     assert (await send(session, "GET", f"{models}/v1/files/src/weights")) == (200, b"x")
     _, seen = await send(session, "GET", f"{models}/v1/diff?to=v2")
     assert seen["files"]["changed"] == ["model.yaml"]
-    assert seen["metadata"]["changed"] == {"accuracy": {"from": 0.9, "to": 0.95}}
+    assert seen["metadata"]["changed"] == {"accuracy": {"before": 0.9, "after": 0.95}}
     assert (seen["packages"]["changed"], seen["api"]) == ({}, [])
 
 
@@ -263,12 +264,12 @@ async def test_what_changed_from_one_version_to_the_next(session: aiohttp.Client
         "changed": ["bento.yaml", "src"],
         "unknown": [],
     }
-    assert seen["packages"]["changed"] == {"numpy": {"from": "2.0", "to": "2.1"}}
+    assert seen["packages"]["changed"] == {"numpy": {"before": "2.0", "after": "2.1"}}
     assert seen["packages"]["removed"] == {"old": "1"}
     assert seen["api"] == [
         {"route": "/quad", "breaking": True, "reason": "the output was integer and is string"}
     ]
-    assert seen["metadata"]["changed"] == {"accuracy": {"from": 0.9, "to": 0.95}}
-    assert seen["labels"]["changed"] == {"team": {"from": "v1", "to": "v2"}}
+    assert seen["metadata"]["changed"] == {"accuracy": {"before": 0.9, "after": 0.95}}
+    assert seen["labels"]["changed"] == {"team": {"before": "v1", "after": "v2"}}
     assert (await send(session, "GET", f"{IRIS}/v1/diff"))[0] == 422
     assert (await send(session, "GET", f"{IRIS}/v1/diff?to=v9"))[0] == 404

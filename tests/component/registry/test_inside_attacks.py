@@ -84,7 +84,7 @@ async def test_of_two_files_at_one_path_the_one_that_unpacking_leaves_is_shown(
     twice = [file("src/a.py", b"harmless"), file("./src/./a.py", b"what runs")]
     assert await upload(session, packed(*twice)) == 200
     _, seen = await send(session, "GET", f"{IRIS}/v1/files?count=1")
-    _, rest = await send(session, "GET", f"{IRIS}/v1/files?after={seen['next']}")
+    _, rest = await send(session, "GET", f"{IRIS}/v1/files?cursor={seen['next']}")
     assert [each["path"] for each in seen["items"] + rest["items"]] == ["bento.yaml", "src/a.py"]
     assert await send(session, "GET", f"{IRIS}/v1/files/src/a.py") == (200, b"what runs")
 

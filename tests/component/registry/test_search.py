@@ -92,11 +92,43 @@ async def test_what_fits_is_found_in_order(base: str, query: str, versions: str)
 
 
 async def test_a_page_says_whether_there_is_more(base: str) -> None:
-    first, second = await ask(base, "", count="3"), await ask(base, "", count="3", start="3")
+    first = (await ask(base, "", count="3"))[1]
+    second = (await ask(base, "", count="3", cursor=first["next"]))[1]
 
-    assert [each["version"] for each in first[1]["items"]] == ["a", "b", "c"]
-    assert (first[1]["more"], second[1]["more"]) == (True, False)
-    assert second[1]["items"][0]["metadata"] == {}
+    assert [each["version"] for each in first["items"]] == ["a", "b", "c"]
+    assert second["next"] is None
+    assert second["items"][0]["metadata"] == {}
+
+
+@pytest.mark.parametrize("way", ["", " desc"])
+@pytest.mark.parametrize(
+    "field", ["accuracy", "framework", "label.stage", "name", "version", "created", "size"]
+)
+async def test_pages_of_any_order_have_everything_once(base: str, field: str, way: str) -> None:
+    query = f"sort by {field}{way}"
+    whole = [each["version"] for each in (await ask(base, query))[1]["items"]]
+
+    paged: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        status, page = await ask(base, query, count="1", cursor=cursor)
+        assert status == 200, page
+        paged += [each["version"] for each in page["items"]]
+        cursor = page["next"]
+
+    assert sorted(whole) == list("abcd")
+    assert paged == whole
+
+
+async def test_a_cursor_is_of_one_query(base: str) -> None:
+    cursor = (await ask(base, "sort by accuracy", count="1"))[1]["next"]
+
+    for query, given in (("sort by version", cursor), ("", "x"), ("", "AAAA"), ("", "Ww\0")):
+        status, problem = await ask(base, query, cursor=given)
+        assert (status, problem["type"]) in {
+            (422, "/problems/cursor-invalid"),
+            (422, "/problems/parameter-invalid"),
+        }, given
 
 
 async def test_a_query_that_cannot_be_read_says_where(base: str) -> None:

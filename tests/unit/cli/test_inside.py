@@ -34,7 +34,7 @@ def test_every_change_is_told_and_what_breaks_comes_first() -> None:
         {
             **SAME,
             "files": {"added": ["a"], "removed": ["r"], "changed": ["c"], "unknown": ["u"]},
-            "packages": {**NOTHING, "changed": {"numpy": {"from": "2.0", "to": "2.1"}}},
+            "packages": {**NOTHING, "changed": {"numpy": {"before": "2.0", "after": "2.1"}}},
             "labels": {**NOTHING, "added": {"stage": "prod"}},
             "api": [
                 {"route": "/q", "breaking": False, "reason": "the route is new"},

@@ -1,5 +1,6 @@
 """What is otherwise between two versions, and whether callers will notice."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -59,11 +60,11 @@ def test_packages_are_those_that_are_pinned_whatever_stands_around_them() -> Non
 
 
 def test_keys_are_added_removed_and_changed() -> None:
-    found = keyed_changes({"a": 1, "b": 2}, {"b": 3, "c": 4})
+    found = asdict(keyed_changes({"a": 1, "b": 2}, {"b": 3, "c": 4}))
     assert found == {
         "added": {"c": 4},
         "removed": {"a": 1},
-        "changed": {"b": {"from": 2, "to": 3}},
+        "changed": {"b": {"before": 2, "after": 3}},
     }
 
 
