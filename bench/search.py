@@ -5,6 +5,8 @@ The versions are written by SQL, since pushing so many would take hours; everyth
 
 import asyncio
 import time
+from collections.abc import Sequence
+from itertools import cycle, islice
 from typing import Final
 from urllib.parse import quote
 from uuid import UUID
@@ -30,7 +32,14 @@ _ASKED: Final = {
     "number, sorted": _SEARCH + quote("accuracy > 0.99 sort by accuracy desc"),
     "one by name": _SEARCH + quote("name = repo5 and version = v7"),
     "BentoML's list": "/api/v1/models?count=50",
+    "BentoML's list, a word of the name": "/api/v1/models?count=50&search=repo5",
+    "BentoML's list, a label": "/api/v1/models?count=50&q=label:stage=prod",
+    "BentoML's list of a repository": "/api/v1/model_repositories/repo5/models?count=50",
+    "BentoML's list of repositories": "/api/v1/model_repositories?count=50",
 }
+_ALIASES: Final = [
+    f"/api/registry/models/repo{number + 1}/aliases/production" for number in range(_REPOSITORIES)
+]
 _FILL: Final = (
     """
     INSERT INTO repository (id, org_id, kind, name, description, created_at)
@@ -52,22 +61,28 @@ _FILL: Final = (
            CASE f.key WHEN 'framework' THEN f.value #>> '{}' END
     FROM version v, json_each(v.manifest::json -> 'metadata') AS f
     """,
+    """
+    INSERT INTO alias (id, repository_id, name, version_id, moved_at)
+    SELECT gen_random_uuid(), repository_id, 'production', id, now()
+    FROM version WHERE version = 'v500'
+    """,
 )
 
 
 def measure() -> list[Row]:
     with machine.scratch() as folder, machine.platform(folder) as platform:
         asyncio.run(_fill(platform))
-        return [_row(platform, name, path) for name, path in _ASKED.items()]
+        rows = [_row(platform, name, [path], answers="items") for name, path in _ASKED.items()]
+        return [*rows, _row(platform, "resolve alias", _ALIASES, answers="version")]
 
 
-def _row(platform: LocalPlatform, name: str, path: str) -> Row:
+def _row(platform: LocalPlatform, name: str, paths: Sequence[str], *, answers: str) -> Row:
     waits = []
-    for _ in range(_ROUNDS):
+    for path in islice(cycle(paths), _ROUNDS):
         begun = time.monotonic()
         status, answer = platform.request("GET", path)
         waits.append((time.monotonic() - begun) * 1000)
-        if status != 200 or not answer["items"]:
+        if status != 200 or not answer[answers]:
             raise machine.RunError(f"{path}: {status} {answer}")
     count = _REPOSITORIES * _VERSIONS
     title = f"{name}, p99 of {count:,} versions (p50 {median(waits):.1f} ms)"
@@ -81,10 +96,11 @@ async def _fill(platform: LocalPlatform) -> None:
     org = await _organisation(platform)
     connection = await asyncpg.connect(dsn)
     try:
-        repositories, versions, facts = _FILL
+        repositories, versions, facts, aliases = _FILL
         await connection.execute(repositories, org, _REPOSITORIES)
         await connection.execute(versions, org, _VERSIONS)
         await connection.execute(facts)
+        await connection.execute(aliases)
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
