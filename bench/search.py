@@ -101,7 +101,7 @@ async def _fill(platform: LocalPlatform) -> None:
         await connection.execute(versions, org, _VERSIONS)
         await connection.execute(facts)
         await connection.execute(aliases)
-        await connection.execute("ANALYZE")
+        await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 

@@ -29,6 +29,8 @@ _OWN: Final = {
     "created": "v.created_at",
     "size": "coalesce(b.size_bytes, 0)",
 }
+_NAMED: Final = "SELECT id FROM repository WHERE org_id = $1 AND kind = $2 AND name ="
+"""Versions of one repository have an index of their own."""
 _KINDS: Final = {"name": str, "version": str, "created": AwareDatetime, "size": int}
 _TYPES: Final = {
     float: "double precision",
@@ -43,6 +45,7 @@ _SQL: Final = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 class Compiled:
     """SQL over ``version v``, ``repository r`` and ``blob b``; ``values`` begin at ``first``.
 
+    ``$1`` is the organisation, ``$2`` the kind.
     ``keys`` are what the rows are sorted by: those of the last one make the next page's cursor.
     """
 
@@ -128,8 +131,13 @@ class _Compiler:
     def _any(self, field: Field, operator: str, value: Value) -> str:
         """False, never NULL, where there is no such field: ``not`` then means what it says."""
         match field:
+            case Field(Space.OWN, "name") if operator == "=":
+                return f"v.repository_id = ANY (ARRAY({_NAMED} {self.parameter(_word(value))}))"
             case Field(Space.OWN, key):
                 return self._compare(_OWN[key], operator, _fitting(key, value))
+            case Field(Space.LABEL, key) if operator == "=":
+                pair = f"{self.parameter(key)}, {self.parameter(_word(value))}"
+                return f"(v.labels @> jsonb_build_object({pair}))"
             case Field(Space.LABEL, key):
                 at = f"v.labels ->> {self.parameter(key)}"
                 return f"coalesce({self._compare(at, operator, _word(value))}, false)"

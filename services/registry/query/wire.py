@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ _SORTS: Final = {
     "build_at": "v.build_at",
     "size": "(SELECT b.size_bytes FROM blob b WHERE b.digest = v.digest)",
 }
-_FIELDS: Final = {"name": "r.name || ':' || v.version", "description": "v.description"}
+_FIELDS: Final = {"name": ("r.name", "v.version"), "description": ("v.description",)}
 _LIKE: Final = re.compile(r"[\\%_]")
 _NEWEST: Final = "v.created_at DESC, v.id DESC"
 
@@ -79,7 +80,7 @@ def compile_wire(query: WireQuery, *, first: int, me: str) -> Filter:
     conditions = ["true"]
     for term in query.terms:
         each = " OR ".join(_condition(term.key, one, query, me, value) for one in term.values)
-        conditions.append(f"{'NOT ' if term.negated else ''}coalesce(({each}), false)")
+        conditions.append(f"{'NOT ' if term.negated else ''}({each})")
     return Filter(" AND ".join(conditions), query.order, tuple(values))
 
 
@@ -89,9 +90,10 @@ def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str
             name, equals, wanted = one.partition("=")
             if not equals:
                 return f"v.labels ? {value(name)}"
-            return f"v.labels ->> {value(name)} = {value(wanted)}"
+            return f"v.labels @> jsonb_build_object({value(name)}, {value(wanted)})"
         case "creator":
-            return f"r.creator ->> 'name' = {value(me if one == '@me' else one)}"
+            who = value(me if one == "@me" else one)
+            return f"coalesce(r.creator ->> 'name' = {who}, false)"
         case "module" | "is":
             # Manifests are kept as text: what is written so is at its place in any of ours.
             said = '"dev": true' if key == "is" else f'"module": {json.dumps(one)}'
@@ -99,7 +101,13 @@ def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str
         case _:
             like = value("%" + _LIKE.sub(r"\\\g<0>", one) + "%")
             fields = ("name",) if key == "name" else query.fields
-            return " OR ".join(f"{_FIELDS[field]} LIKE {like}" for field in fields)
+            columns = [each for field in fields for each in _columns(field, one)]
+            return " OR ".join(f"{each} LIKE {like}" for each in columns)
+
+
+def _columns(field: str, word: str) -> Sequence[str]:
+    """Where a word may be: in a name and a version at once only if it has their colon."""
+    return _FIELDS[field] if ":" not in word else [" || ':' || ".join(_FIELDS[field])]
 
 
 def _split(text: str) -> list[tuple[int, str]]:

@@ -39,21 +39,15 @@ _BY_NAME = """
 _LOCK = "SELECT * FROM version WHERE id = $1 FOR UPDATE"
 _OF_KIND = """
     FROM version v JOIN repository r ON r.id = v.repository_id
-    WHERE v.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL AND ($3::uuid IS NULL OR r.id = $3)
+    WHERE r.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL
 """
+_PAGE = f"{WITH_REPOSITORY} {_OF_KIND} AND v.org_id = $1"
 _TOTAL = f"SELECT count(*) {_OF_KIND}"
 _TOTAL_OF_ALL = """
-    SELECT count(*) FROM version v
-    WHERE v.deleted_at IS NULL AND v.repository_id = ANY (ARRAY(
-        SELECT id FROM repository
-        WHERE org_id = $1 AND kind = $2 AND deleted_at IS NULL AND ($3::uuid IS NULL OR id = $3)))
+    SELECT coalesce(sum(r.live_versions), 0)::bigint FROM repository r
+    WHERE r.org_id = $1 AND r.kind = $2
 """
-"""An index is enough for it, where nothing else is asked."""
-_PAGE = f"""
-    {WITH_REPOSITORY}
-    {_OF_KIND}
-"""
-FIRST_OF_LIST: Final = 6
+FIRST_OF_LIST: Final = 3
 """Number of the first parameter that a compiled list query may use."""
 _REVISE = """
     UPDATE version SET description = $2, manifest = $3, labels = $4, updated_at = $5 WHERE id = $1
@@ -147,16 +141,18 @@ class RegistryStore:
         count: int,
     ) -> tuple[int, list[tuple[Repository, Version]]]:
         """Total and one page."""
-        given = (org_id, kind, repository_id, start, count, *asked.values)
-        page = f"{_PAGE} AND {asked.where} ORDER BY {asked.order} OFFSET $4 LIMIT $5"
-        rows = await self._connection.fetch(page, *given)
-        counted: int
-        if asked.values:
-            # Both statements are given the same values, so both must name them all.
-            total = f"{_TOTAL} AND {asked.where} AND $4::bigint >= 0 AND $5::bigint >= 0"
-            counted = await self._connection.fetchval(total, *given)
-        else:
-            counted = await self._connection.fetchval(_TOTAL_OF_ALL, *given[:3])
+        given: list[object] = [org_id, kind, *asked.values]
+        condition = asked.where
+        if repository_id is not None:
+            given.append(repository_id)
+            condition += f" AND r.id = ${len(given)}"
+        total = f"{_TOTAL if asked.values else _TOTAL_OF_ALL} AND {condition}"
+        counted: int = await self._connection.fetchval(total, *given)
+        page = (
+            f"{_PAGE} AND {condition} ORDER BY {asked.order} "
+            f"OFFSET ${len(given) + 1} LIMIT ${len(given) + 2}"
+        )
+        rows = await self._connection.fetch(page, *given, start, count)
         return counted, [(repository_beside(row, kind), version_of(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:

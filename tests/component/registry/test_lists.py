@@ -152,3 +152,25 @@ async def test_whatever_is_asked_is_answered_or_refused(session: aiohttp.ClientS
     for query in asked:
         status, _ = await send(session, "GET", f"{BENTOS}?q={quote(query)}")
         assert status in {200, 422}, query
+
+
+async def test_totals_follow_whatever_happens_to_versions(session: aiohttp.ClientSession) -> None:
+    async def totals() -> list[int]:
+        paths = (BENTOS, "/api/v1/bentos", f"{BENTOS}?q=label:team=v1")
+        answers = [await send(session, "GET", path) for path in paths]
+        return [seen["total"] for status, seen in answers if status == 200]
+
+    native = "/api/registry/bentos/iris"
+    for version in ("v1", "v2", "v3"):
+        await create(session, version)
+    assert await totals() == [3, 3, 1]
+    await send(session, "DELETE", f"{native}/versions/v1")
+    assert await totals() == [2, 2, 0]
+    await create(session, "v1")
+    assert await totals() == [3, 3, 1]
+    await send(session, "DELETE", native)
+    assert (await send(session, "GET", "/api/v1/bentos"))[1]["total"] == 0
+    assert (await send(session, "POST", f"{native}/versions/v2/undelete"))[0] == 200
+    assert await totals() == [1, 1, 0]
+    await send(session, "POST", "/api/registry/gc", {"empty": True, "force": True})
+    assert await totals() == [1, 1, 0]

@@ -73,12 +73,12 @@ def test_no_text_of_a_caller_is_part_of_a_statement(text: str) -> None:
         assert f"${number}::text" in compiled.where
     assert "'\0" not in compiled.where
     assert set(compiled.where) <= set(
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.,0123456789$:|'()<>=?- "
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.,0123456789$:|'()<>=?@- "
     )
 
 
 def test_words_may_be_looked_for_in_descriptions() -> None:
     compiled = compile_wire(parse_wire("in:name,description 50%"), first=1, me="")
-    assert compiled.where.count("LIKE") == 2
+    assert compiled.where.count("LIKE") == 3
     assert compiled.values == (r"%50\%%",)
     assert parse_wire("a").terms == (Term("word", ("a",), at=0),)
