@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.error import URLError
@@ -128,15 +128,15 @@ def _until_healthy(process: psutil.Popen, port: int, log: Path) -> None:
 
 
 def _stop(process: psutil.Popen) -> None:
-    """Its workers too, whatever became of their parent."""
-    try:
-        everything = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        everything = [process]
+    """Parents first: they would start new workers for those that end. No worker stays behind."""
+    everything: list[psutil.Process] = [process]
+    with suppress(psutil.NoSuchProcess):
+        everything += process.children(recursive=True)
     for each in everything:
-        if each.is_running():
+        with suppress(psutil.NoSuchProcess):
             each.terminate()
     _, stubborn = psutil.wait_procs(everything, timeout=_GRACE_SECONDS)
     for each in stubborn:
-        each.kill()
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
     psutil.wait_procs(stubborn)
