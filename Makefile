@@ -59,12 +59,12 @@ docs: $(stamp) ## write the generated pages anew
 	@$(bin)/python -m docs.generate
 
 lock: $(stamp) ## resolve requirements/ anew
-	@for each in runtime uv dev client; do $(MAKE) lock-$$each; done
+	@for each in runtime uv dev client mlflow; do $(MAKE) lock-$$each; done
 
 compile = $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
-.PHONY: lock-runtime lock-uv lock-dev lock-client
+.PHONY: lock-runtime lock-uv lock-dev lock-client lock-mlflow
 lock-runtime:
 	@$(compile) pyproject.toml --extra cli --output-file requirements/runtime.txt
 lock-uv:
@@ -75,6 +75,8 @@ lock-client: # BentoML clients of the demo and the tests, which never meet our o
 	@$(compile) cli/demo/client.in --output-file cli/demo/client.txt
 	@for each in 1.0 1.1 1.2 1.3; do \
 		$(compile) tests/data/clients/bentoml-$$each.in --output-file tests/data/clients/bentoml-$$each.txt; done
+lock-mlflow: # what `make bench-mlflow` measures against
+	@$(compile) bench/mlflow.in --output-file bench/mlflow.txt
 
 clean: ## forget .venv and every cache
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

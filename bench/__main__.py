@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from bench import bucket, bus, images, platform, search, transfer
+from bench import bucket, bus, images, mlflow, platform, search, transfer
 from bench.report import Row, table
 
 _BENCHES: Final = {
@@ -18,6 +18,7 @@ _BENCHES: Final = {
     "bus": bus.measure,
     "transfer": transfer.measure,
     "search": search.measure,
+    "mlflow": mlflow.measure,
     "images": images.measure,
     "bucket": bucket.measure,
 }

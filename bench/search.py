@@ -19,7 +19,7 @@ from cli.home import Home
 from cli.supervisor.layout import Layout
 from tests.support.platform import LocalPlatform
 
-_REPOSITORIES: Final = 100
+REPOSITORIES: Final = 100
 _VERSIONS: Final = 1000
 """In each."""
 _ROUNDS: Final = 100
@@ -38,7 +38,7 @@ _ASKED: Final = {
     "BentoML's list of repositories": "/api/v1/model_repositories?count=50",
 }
 _ALIASES: Final = [
-    f"/api/registry/models/repo{number + 1}/aliases/production" for number in range(_REPOSITORIES)
+    f"/api/registry/models/repo{number + 1}/aliases/production" for number in range(REPOSITORIES)
 ]
 _FILL: Final = (
     """
@@ -71,7 +71,7 @@ _FILL: Final = (
 
 def measure() -> list[Row]:
     with machine.scratch() as folder, machine.platform(folder) as platform:
-        asyncio.run(_fill(platform))
+        asyncio.run(fill(platform))
         rows = [_row(platform, name, [path], answers="items") for name, path in _ASKED.items()]
         return [*rows, _row(platform, "resolve alias", _ALIASES, answers="version")]
 
@@ -84,26 +84,30 @@ def _row(platform: LocalPlatform, name: str, paths: Sequence[str], *, answers: s
         waits.append((time.monotonic() - begun) * 1000)
         if status != 200 or not answer[answers]:
             raise machine.RunError(f"{path}: {status} {answer}")
-    count = _REPOSITORIES * _VERSIONS
+    count = REPOSITORIES * _VERSIONS
     title = f"{name}, p99 of {count:,} versions (p50 {median(waits):.1f} ms)"
     return Row(title, percentile(waits, 0.99), "ms", target=20, samples=_ROUNDS)
 
 
-async def _fill(platform: LocalPlatform) -> None:
-    home = Home(platform.home)
-    layout = Layout(home, home.identity(), home.marker(), home.secrets())
-    dsn = layout.service_environment("registry")["YOKOCHO_REGISTRY_POSTGRES__DSN"]
+async def fill(platform: LocalPlatform) -> None:
+    """What a registry holds after years: versions, what they say, an alias in each repository."""
     org = await _organisation(platform)
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(registry_dsn(platform))
     try:
         repositories, versions, facts, aliases = _FILL
-        await connection.execute(repositories, org, _REPOSITORIES)
+        await connection.execute(repositories, org, REPOSITORIES)
         await connection.execute(versions, org, _VERSIONS)
         await connection.execute(facts)
         await connection.execute(aliases)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
+
+
+def registry_dsn(platform: LocalPlatform) -> str:
+    home = Home(platform.home)
+    layout = Layout(home, home.identity(), home.marker(), home.secrets())
+    return layout.service_environment("registry")["YOKOCHO_REGISTRY_POSTGRES__DSN"]
 
 
 async def _organisation(platform: LocalPlatform) -> UUID:
