@@ -33,3 +33,7 @@ CREATE INDEX version_labels_idx ON version USING gin (labels);
 -- With the version in it, an index is enough for a condition on a number.
 CREATE INDEX fact_number_version_idx ON fact (key, number) INCLUDE (version_id)
     WHERE number IS NOT NULL;
+
+-- What a repository takes, counted without a look at its versions.
+CREATE INDEX version_content_idx ON version (repository_id, digest)
+    WHERE deleted_at IS NULL AND digest IS NOT NULL;

@@ -22,13 +22,16 @@ _TOTAL: Final = """
       AND ($3::text IS NULL OR strpos(name, $3) > 0)
 """
 _SIZES: Final = """
-    SELECT v.repository_id, count(*) AS versions, coalesce(sum(b.size_bytes), 0)::bigint AS bytes,
-           coalesce((SELECT sum(one.size_bytes)::bigint FROM blob one WHERE one.digest IN (
-               SELECT other.digest FROM version other
-               WHERE other.repository_id = v.repository_id AND other.deleted_at IS NULL)), 0)
-               AS stored
-    FROM version v LEFT JOIN blob b USING (digest)
-    WHERE v.repository_id = ANY ($1) AND v.deleted_at IS NULL GROUP BY v.repository_id
+    SELECT r.id, r.live_versions AS versions, coalesce(sum(held.copies * b.size_bytes), 0)::bigint
+           AS bytes, coalesce(sum(b.size_bytes), 0)::bigint AS stored
+    FROM repository r
+    LEFT JOIN (
+        SELECT repository_id, digest, count(*) AS copies FROM version
+        WHERE repository_id = ANY ($1) AND deleted_at IS NULL AND digest IS NOT NULL
+        GROUP BY 1, 2
+    ) AS held ON held.repository_id = r.id
+    LEFT JOIN blob b USING (digest)
+    WHERE r.id = ANY ($1) GROUP BY r.id
 """
 _LATEST: Final = """
     SELECT v.* FROM unnest($1::uuid[]) AS wanted (id)
@@ -83,10 +86,7 @@ class RepositoryRows:
 
     async def sizes(self, repositories: Sequence[UUID]) -> dict[UUID, Sizes]:
         rows = await self._connection.fetch(_SIZES, list(repositories))
-        return {
-            row["repository_id"]: Sizes(row["versions"], row["bytes"], row["stored"])
-            for row in rows
-        }
+        return {row["id"]: Sizes(row["versions"], row["bytes"], row["stored"]) for row in rows}
 
     async def latest(
         self, repositories: Sequence[UUID], *, count: int
