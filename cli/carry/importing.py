@@ -3,11 +3,11 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from cli.carry.format import Item
-from cli.carry.sources import Source
+from cli.carry.sources import Broken, Content, Source
 from cli.client import Api
 from cli.errors import CommandError
 
@@ -30,7 +30,12 @@ class Outcome:
 def bring(api: Api, source: Source, *, force: bool, note: Callable[[str], None]) -> Outcome:
     """Idempotent: begun again, it goes on where it was. One that fails keeps no other back."""
     outcome = Outcome()
-    for item, content in source.items():
+    for each in source.items():
+        if isinstance(each, Broken):
+            outcome.failed[each.tag] = each.why
+            note(f"{each.tag}: {each.why}")
+            continue
+        item, content = each
         try:
             pushed = _brought(api, item, content, force=force)
         except CommandError as error:
@@ -42,23 +47,19 @@ def bring(api: Api, source: Source, *, force: bool, note: Callable[[str], None])
     return outcome
 
 
-def _brought(api: Api, item: Item, content: IO[bytes] | None, *, force: bool) -> bool:
-    if content is None:
-        raise CommandError("its bytes in the file are damaged", "get another copy")
+def _brought(api: Api, item: Item, content: Content, *, force: bool) -> bool:
     there = _there(api, item)
-    if there is not None and there["upload_status"] == "success":
-        if item.digest in {"", there["digest"]} and not force:
-            _point(api, item)
-            return False
-        if not force:
+    if there is not None and there["upload_status"] == "success" and not force:
+        if item.digest not in {"", there["digest"]}:
             raise CommandError("it is here with other bytes", "--force replaces them")
-    _described(api, item, there)
+        _point(api, item)
+        return False
     top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
-    path = f"{top}/{quote(item.version, safe='')}"
-    content.seek(0, os.SEEK_END)
-    size = content.tell()
-    content.seek(0)
-    api.upload(f"{path}/upload", content, size)
+    with content() as file:
+        _described(api, item, there)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        api.upload(f"{top}/{quote(item.version, safe='')}/upload", file, size)
     _point(api, item)
     return True
 

@@ -4,9 +4,11 @@ import json
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
@@ -19,19 +21,28 @@ _PIECE: Final = 2**20
 _SECONDS: Final = 120
 
 
-class Source(Protocol):
-    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
-        """Each version with its bytes, which were compared with its digest where it has one.
+Content = Callable[[], AbstractContextManager[IO[bytes]]]
+"""Comes by the bytes, which takes time. Raises ``CommandError`` where there are none."""
 
-        None instead of bytes that are damaged: the others follow all the same.
-        """
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A version that cannot be carried, and why."""
+
+    tag: str
+    why: str
+
+
+class Source(Protocol):
+    def items(self) -> Iterator[tuple[Item, Content] | Broken]:
+        """Each version; its bytes are asked for before the next one is, or not at all."""
 
 
 class FileSource:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
+    def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         """In the order of the file. Read twice: hashed first, so that nothing wrong is sent."""
         with Reader(self._path) as reader:
             named: dict[str, list[Item]] = {}
@@ -40,7 +51,16 @@ class FileSource:
             for digest, file in reader.blobs():
                 right = is_right(file, named[digest][0])
                 for item in named[digest]:
-                    yield item, file if right else None
+                    if right:
+                        yield item, partial(_open, file)
+                    else:
+                        yield Broken(item.tag, "its bytes in the file are damaged")
+
+
+@contextmanager
+def _open(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """It stays so: others may have the same bytes."""
+    yield file
 
 
 class YataiSource:
@@ -56,7 +76,7 @@ class YataiSource:
         self._kinds = kinds
         self._match = match
 
-    def items(self) -> Iterator[tuple[Item, IO[bytes] | None]]:
+    def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         for kind in self._kinds:
             for repository in self._pages(f"/api/v1/{kind}_repositories"):
                 if not fnmatchcase(repository["name"], self._match):
@@ -66,8 +86,7 @@ class YataiSource:
                     if version["upload_status"] != "success":
                         continue
                     item = _from_wire(kind, repository, version)
-                    with self._content(f"{path}/{quote(item.version, safe='')}") as content:
-                        yield item, content
+                    yield item, partial(self._content, f"{path}/{quote(item.version, safe='')}")
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         start = 0

@@ -2,14 +2,19 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.errors import CommandError
 from cli.options import HomeOption, JsonOption, home_at, note, show
 
-_KINDS = ("model", "bento")
+if TYPE_CHECKING:
+    from cli.carry import Source
+
+_KINDS: Final = ("model", "bento")
+_OTHERS: Final = 2
+"""Sources that are not named where one is."""
 
 
 def export(
@@ -50,6 +55,9 @@ def bring(
         str | None, typer.Option(envvar="YATAI_API_TOKEN", help="API token of that Yatai")
     ] = None,
     organization: Annotated[str | None, typer.Option(help="Which one of that Yatai")] = None,
+    bentoml_home: Annotated[
+        Path | None, typer.Option(help="Folder of a BentoML client, as ~/bentoml")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="models or bentos")] = None,
     match: Annotated[str, typer.Option(help="Names of repositories, as `iris*`")] = "*",
     verify: Annotated[
@@ -59,27 +67,41 @@ def bring(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring in an export or what a Yatai has. Begun again, it goes on where it was."""
-    from cli.carry import FileSource, YataiSource
+    """Bring in an export, what a Yatai has, or a BentoML home. Begun again, it goes on."""
     from cli.carry import bring as carry
     from cli.client import Api
 
-    if (file is None) == (yatai is None) or (yatai is not None and not token):
-        raise CommandError("name a file, or --yatai with its URL and --token", "one of the two")
+    if [file, yatai, bentoml_home].count(None) != _OTHERS or (yatai is not None and not token):
+        raise CommandError(
+            "name a file, --bentoml-home, or --yatai with its URL and --token", "one of the three"
+        )
     if file is not None and verify:
         _verify(file, as_json=as_json)
         return
-    source = (
-        FileSource(file)
-        if file is not None
-        else YataiSource(
-            yatai or "", token or "", organization=organization, kinds=_kinds(only), match=match
-        )
-    )
+    there = (yatai or "", token or "", organization)
+    source = _source(file, bentoml_home, there, kinds=_kinds(only), match=match)
     outcome = carry(Api.of(home_at(home)), source, force=force, note=note)
     show(asdict(outcome), as_json=as_json, human=outcome.said)
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _source(
+    file: Path | None,
+    bentoml_home: Path | None,
+    yatai: tuple[str, str, str | None],
+    *,
+    kinds: tuple[str, ...],
+    match: str,
+) -> "Source":
+    from cli.carry import FileSource, HomeSource, YataiSource
+
+    if file is not None:
+        return FileSource(file)
+    if bentoml_home is not None:
+        return HomeSource(bentoml_home.expanduser(), kinds=kinds, match=match)
+    url, token, organization = yatai
+    return YataiSource(url, token, organization=organization, kinds=kinds, match=match)
 
 
 def _verify(file: Path, *, as_json: bool) -> None:
