@@ -5,7 +5,6 @@ believes nothing that the index does not say and no bytes that have another dige
 """
 
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from cli.client import Readable
 from cli.errors import CommandError
 
 FORMAT: Final = 1
@@ -48,15 +48,25 @@ def member_of(digest: str) -> str:
     return _BLOBS + digest.replace(":", "/")
 
 
-def write_index(tar: tarfile.TarFile, items: list[Item]) -> None:
+def beginning_of(items: list[Item]) -> bytes:
+    """The index as a member: the file up to its first archive."""
     told = {"format": FORMAT, "items": [asdict(each) for each in items]}
     content = json.dumps(told, sort_keys=True).encode()
-    info = tarfile.TarInfo(_INDEX)
-    info.size = len(content)
-    tar.addfile(info, io.BytesIO(content))
+    return _header(_INDEX, len(content)) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def write_blob(tar: tarfile.TarFile, item: Item, file: IO[bytes]) -> None:
+def header_of(item: Item) -> bytes:
+    """What stands before an archive."""
+    return _header(member_of(item.digest), item.size_bytes)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def write_blob(tar: tarfile.TarFile, item: Item, file: Readable) -> None:
     """Raises ``CommandError`` where the bytes are others."""
     info = tarfile.TarInfo(member_of(item.digest))
     info.size = item.size_bytes
@@ -68,7 +78,7 @@ def write_blob(tar: tarfile.TarFile, item: Item, file: IO[bytes]) -> None:
 class Hashed:
     """A file that knows what was read from it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         self._sha = hashlib.sha256()
         self._size = 0
@@ -79,12 +89,19 @@ class Hashed:
         self._size += len(piece)
         return piece
 
+    def has(self, digest: str, size: int) -> bool:
+        return (self._digest, self._size) == (digest, size)
+
     def require(self, digest: str, size: int) -> None:
-        found = f"sha256:{self._sha.hexdigest()}"
-        if (found, self._size) != (digest, size):
+        if not self.has(digest, size):
             raise CommandError(
-                f"{digest} has other bytes: {self._size} with {found}", "nothing of it is used"
+                f"{digest} has other bytes: {self._size} with {self._digest}",
+                "nothing of it is used",
             )
+
+    @property
+    def _digest(self) -> str:
+        return f"sha256:{self._sha.hexdigest()}"
 
 
 class Reader:
@@ -150,7 +167,7 @@ def verify(path: Path) -> list[Item]:
         return reader.items
 
 
-def is_right(file: IO[bytes], item: Item) -> bool:
+def is_right(file: Readable, item: Item) -> bool:
     """Reads all of it."""
     hashed = Hashed(file)
     try:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 from cli.carry.described import Description, bento_in, model_in, readme_of, size_of
 from cli.carry.format import Item
+from cli.carry.progress import Shown
 from cli.carry.sources import Broken, Content
 from cli.errors import CommandError
 
@@ -48,18 +49,28 @@ class HomeSource:
         self._kinds = kinds
         self._match = match
 
+    def count(self) -> int:
+        return len(self._listed)
+
     def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         """Models first, as bentos need them; each kind oldest first, as they came to be."""
-        for kind in self._kinds:
-            found: list[tuple[Item, Content]] = []
-            for folder in self._folders(kind):
-                try:
-                    found.append((self._item(folder), partial(_packed, folder)))
-                except CommandError as error:
-                    yield Broken(f"{kind} {folder.tag}", error.trouble)
-                except (OSError, UnicodeDecodeError) as error:
-                    yield Broken(f"{kind} {folder.tag}", f"it cannot be read: {error}")
-            yield from sorted(found, key=lambda each: each[0].build_at)
+        yield from self._listed
+
+    @cached_property
+    def _listed(self) -> list[tuple[Item, Content] | Broken]:
+        return [
+            each
+            for kind in self._kinds
+            for each in sorted(map(self._found, self._folders(kind)), key=_age)
+        ]
+
+    def _found(self, folder: _Folder) -> tuple[Item, Content] | Broken:
+        try:
+            return self._item(folder), partial(_packed, folder)
+        except CommandError as error:
+            return Broken(f"{folder.kind} {folder.tag}", error.trouble)
+        except (OSError, UnicodeDecodeError) as error:
+            return Broken(f"{folder.kind} {folder.tag}", f"it cannot be read: {error}")
 
     def _folders(self, kind: str) -> list[_Folder]:
         bentos = _versions(self._root / "bentos")
@@ -91,6 +102,10 @@ class HomeSource:
         return sum(
             size_of(self._root / _MODELS / path) for path in paths if not (own / path).is_dir()
         )
+
+
+def _age(found: tuple[Item, Content] | Broken) -> str:
+    return "" if isinstance(found, Broken) else found[0].build_at
 
 
 def _versions(top: Path) -> list[Path]:
@@ -126,8 +141,9 @@ def _made(folder: _Folder, said: Description, manifest: dict[str, Any]) -> Item:
 
 
 @contextmanager
-def _packed(folder: _Folder) -> Iterator[IO[bytes]]:
+def _packed(folder: _Folder, shown: Shown) -> Iterator[IO[bytes]]:
     """Byte for byte what the client packs: sorted, with the times and owners that files have."""
+    shown.begin(f"packing {folder.tag}")
     with tempfile.TemporaryFile() as file:
         try:
             with tarfile.open(fileobj=file, mode="w") as tar:

@@ -1,12 +1,13 @@
 """Into the platform: what is there already is left alone, what is there otherwise is said."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from cli.carry.format import Item
+from cli.carry.progress import Metered, Shown
 from cli.carry.sources import Broken, Content, Source
 from cli.client import Api
 from cli.errors import CommandError
@@ -27,27 +28,31 @@ class Outcome:
         )
 
 
-def bring(api: Api, source: Source, *, force: bool, note: Callable[[str], None]) -> Outcome:
+def bring(api: Api, source: Source, *, force: bool, shown: Shown) -> Outcome:
     """Idempotent: begun again, it goes on where it was. One that fails keeps no other back."""
     outcome = Outcome()
+    shown.expect(source.count())
     for each in source.items():
-        if isinstance(each, Broken):
-            outcome.failed[each.tag] = each.why
-            note(f"{each.tag}: {each.why}")
-            continue
-        item, content = each
+        tag = each.tag if isinstance(each, Broken) else each[0].tag
         try:
-            pushed = _brought(api, item, content, force=force)
+            pushed = _brought(api, each, force=force, shown=shown)
         except CommandError as error:
-            outcome.failed[item.tag] = error.trouble
-            note(f"{item.tag}: {error.trouble}")
+            outcome.failed[tag] = error.trouble
+            shown.say(f"{tag}: {error.trouble}")
             continue
-        (outcome.pushed if pushed else outcome.skipped).append(item.tag)
-        note(f"{item.tag}: {'imported' if pushed else 'is here already'}")
+        finally:
+            shown.step()
+        (outcome.pushed if pushed else outcome.skipped).append(tag)
+        shown.line(f"{tag}: {'imported' if pushed else 'is here already'}")
     return outcome
 
 
-def _brought(api: Api, item: Item, content: Content, *, force: bool) -> bool:
+def _brought(
+    api: Api, version: tuple[Item, Content] | Broken, *, force: bool, shown: Shown
+) -> bool:
+    if isinstance(version, Broken):
+        raise CommandError(version.why)
+    item, content = version
     there = _there(api, item)
     if there is not None and there["upload_status"] == "success" and not force:
         if item.digest not in {"", there["digest"]}:
@@ -55,11 +60,13 @@ def _brought(api: Api, item: Item, content: Content, *, force: bool) -> bool:
         _point(api, item)
         return False
     top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
-    with content() as file:
+    with content(shown) as file:
         _described(api, item, there)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        api.upload(f"{top}/{quote(item.version, safe='')}/upload", file, size)
+        shown.begin(item.tag, size)
+        sent = Metered(file, shown.advance)
+        api.upload(f"{top}/{quote(item.version, safe='')}/upload", sent, size)
     _point(api, item)
     return True
 

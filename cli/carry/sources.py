@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 from cli.carry.format import Item, Reader, is_right
+from cli.carry.progress import Shown
 from cli.errors import CommandError
 
 _PAGE: Final = 100
@@ -21,7 +23,7 @@ _PIECE: Final = 2**20
 _SECONDS: Final = 120
 
 
-Content = Callable[[], AbstractContextManager[IO[bytes]]]
+Content = Callable[[Shown], AbstractContextManager[IO[bytes]]]
 """Comes by the bytes, which takes time. Raises ``CommandError`` where there are none."""
 
 
@@ -34,6 +36,9 @@ class Broken:
 
 
 class Source(Protocol):
+    def count(self) -> int:
+        """Of versions, broken ones too."""
+
     def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         """Each version; its bytes are asked for before the next one is, or not at all."""
 
@@ -41,6 +46,10 @@ class Source(Protocol):
 class FileSource:
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def count(self) -> int:
+        with Reader(self._path) as reader:
+            return len(reader.items)
 
     def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         """In the order of the file. Read twice: hashed first, so that nothing wrong is sent."""
@@ -58,7 +67,7 @@ class FileSource:
 
 
 @contextmanager
-def _open(file: IO[bytes]) -> Iterator[IO[bytes]]:
+def _open(file: IO[bytes], _: Shown) -> Iterator[IO[bytes]]:
     """It stays so: others may have the same bytes."""
     yield file
 
@@ -76,17 +85,27 @@ class YataiSource:
         self._kinds = kinds
         self._match = match
 
+    def count(self) -> int:
+        return len(self._listed)
+
     def items(self) -> Iterator[tuple[Item, Content] | Broken]:
+        for item, path in self._listed:
+            yield item, partial(self._content, path)
+
+    @cached_property
+    def _listed(self) -> list[tuple[Item, str]]:
+        """Everything with its path, before the first is fetched: a token that is wrong says so."""
+        found = []
         for kind in self._kinds:
             for repository in self._pages(f"/api/v1/{kind}_repositories"):
                 if not fnmatchcase(repository["name"], self._match):
                     continue
                 path = f"/api/v1/{kind}_repositories/{quote(repository['name'], safe='')}/{kind}s"
                 for version in reversed(list(self._pages(path))):
-                    if version["upload_status"] != "success":
-                        continue
-                    item = _from_wire(kind, repository, version)
-                    yield item, partial(self._content, f"{path}/{quote(item.version, safe='')}")
+                    if version["upload_status"] == "success":
+                        item = _from_wire(kind, repository, version)
+                        found.append((item, f"{path}/{quote(item.version, safe='')}"))
+        return found
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         start = 0
@@ -98,14 +117,15 @@ class YataiSource:
                 return
 
     @contextmanager
-    def _content(self, path: str) -> Iterator[IO[bytes]]:
+    def _content(self, path: str, shown: Shown) -> Iterator[IO[bytes]]:
         """A file on this machine: what is sent on must have a length, and may be sent again."""
         url = self._json("PATCH", f"{path}/presign_download_url").get("presigned_download_url")
         with tempfile.TemporaryFile() as file:
             if url:
-                _fetch(url, {}, file)
+                _fetch(url, file, headers={}, shown=shown)
             else:
-                _fetch(f"{self._url}{path}/download", self._headers, file)
+                url = f"{self._url}{path}/download"
+                _fetch(url, file, headers=self._headers, shown=shown)
             file.seek(0)
             yield file
 
@@ -127,15 +147,19 @@ class YataiSource:
             raise CommandError(f"{self._url} does not answer: {error}", "is it a Yatai?") from error
 
 
-def _fetch(url: str, headers: dict[str, str], file: IO[bytes]) -> None:
+def _fetch(url: str, file: IO[bytes], *, headers: dict[str, str], shown: Shown) -> None:
     if urlsplit(url).scheme not in {"http", "https"}:
         raise CommandError(f"{url[:80]} is no address to download from", "look at the Yatai")
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - checked above
+            shown.begin("from the Yatai", answer.length)
             while piece := answer.read(_PIECE):
                 file.write(piece)
-    except OSError as error:
+                shown.advance(len(piece))
+            if answer.length:
+                raise IncompleteRead(b"", answer.length)
+    except (OSError, HTTPException) as error:
         raise CommandError(f"a download broke off: {error}", "import again: it goes on") from error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.errors import CommandError
-from cli.options import HomeOption, JsonOption, home_at, note, show
+from cli.options import HomeOption, JsonOption, home_at, show
 
 if TYPE_CHECKING:
     from cli.carry import Source
@@ -32,6 +32,7 @@ def export(
     """Bentos and models in one file that can be verified and imported elsewhere."""
     from cli.carry.export import everything
     from cli.carry.export import export as write
+    from cli.carry.progress import shown
     from cli.client import Api
 
     api = Api.of(home_at(home))
@@ -40,7 +41,8 @@ def export(
     wanted += everything(api, "bento") if bentos else []
     if not wanted:
         raise CommandError("nothing is named", "say NAME:VERSION, --models or --bentos")
-    items = write(api, output, wanted, with_models=with_models, note=note)
+    with shown() as watcher:
+        items = write(api, output, wanted, with_models=with_models, shown=watcher)
     told = {"file": str(output), "versions": [each.tag for each in items]}
     show(told, as_json=as_json, human=lambda: f"{output}: {len(items)} versions")
 
@@ -69,6 +71,7 @@ def bring(
 ) -> None:
     """Bring in an export, what a Yatai has, or a BentoML home. Begun again, it goes on."""
     from cli.carry import bring as carry
+    from cli.carry.progress import shown
     from cli.client import Api
 
     if [file, yatai, bentoml_home].count(None) != _OTHERS or (yatai is not None and not token):
@@ -80,7 +83,8 @@ def bring(
         return
     there = (yatai or "", token or "", organization)
     source = _source(file, bentoml_home, there, kinds=_kinds(only), match=match)
-    outcome = carry(Api.of(home_at(home)), source, force=force, note=note)
+    with shown() as watcher:
+        outcome = carry(Api.of(home_at(home)), source, force=force, shown=watcher)
     show(asdict(outcome), as_json=as_json, human=outcome.said)
     if outcome.failed:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import Final
 
 from cli.carry.format import Item
 from cli.carry.home import HomeSource
+from cli.carry.progress import Lines
 from cli.carry.sources import Broken, Content
 
 MODEL: Final = """
@@ -110,5 +111,5 @@ def found(
 
 
 def content(home: Path, tag: str) -> bytes:
-    with found(home)[0][tag][1]() as file:
+    with found(home)[0][tag][1](Lines()) as file:
         return file.read()

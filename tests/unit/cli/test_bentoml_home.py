@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.carry.home import HomeSource
+from cli.carry.progress import Lines
 from cli.errors import CommandError
 from tests.support.bentohome import bento, content, found, model
 
@@ -101,7 +102,10 @@ def test_a_file_that_may_not_be_read_is_named(nobody: Path) -> None:
     if was == 0:
         os.seteuid(65534)
     try:
-        with pytest.raises(CommandError, match=r"Permission denied: .*/src/service"), packed():
+        with (
+            pytest.raises(CommandError, match=r"Permission denied: .*/src/service"),
+            packed(Lines()),
+        ):
             pass
     finally:
         os.seteuid(was)

@@ -2,13 +2,16 @@
 
 import io
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.carry.format import Item, Reader, verify, write_blob, write_index
+from cli.carry.format import Item, Reader, verify, write_blob
+from cli.carry.progress import Lines
+from cli.carry.writing import write
 from cli.errors import CommandError
 from tests.support.oci import digest_of
 
@@ -33,10 +36,7 @@ def item(version: str, content: bytes) -> Item:
 
 def exported(path: Path) -> list[Item]:
     items = [item(version, content) for version, content in CONTENTS.items()]
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        write_index(tar, items)
-        for each in {one.digest: one for one in items}.values():
-            write_blob(tar, each, io.BytesIO(CONTENTS[each.version]))
+    write(path, items, lambda each: nullcontext(io.BytesIO(CONTENTS[each.version])), shown=Lines())
     return items
 
 
