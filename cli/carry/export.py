@@ -62,14 +62,12 @@ def _described(api: Api, kind: str, tag: str) -> dict[str, Any]:
     name, _, version = tag.partition(":")
     path = f"/api/registry/{kind}s/{quote(name, safe='')}/versions/{quote(version, safe='')}"
     told: dict[str, Any] = api.get(path)
-    if told["upload_status"] != "success" or told["digest"] is None:
-        raise CommandError(f"{kind} {tag} has no bytes here", "leave it out, or push it")
     return told
 
 
 def _item(api: Api, kind: str, told: dict[str, Any]) -> Item:
     repository = api.get(f"/api/v1/{kind}_repositories/{quote(told['name'], safe='')}")
-    return Item(
+    item = Item(
         kind=kind,
         name=told["name"],
         repository_description=repository["description"],
@@ -79,9 +77,12 @@ def _item(api: Api, kind: str, told: dict[str, Any]) -> Item:
         labels=told["labels"],
         build_at=told["build_at"],
         aliases=told["aliases"],
-        digest=told["digest"],
+        digest=told["digest"] or "",
         size_bytes=told["size_bytes"],
     )
+    if told["upload_status"] != "success" or not (item.digest or item.lives_elsewhere):
+        raise CommandError(f"{item.tag} has no bytes here", "leave it out, or push it")
+    return item
 
 
 def _download(kind: str, name: str, version: str) -> str:

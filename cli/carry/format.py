@@ -43,6 +43,13 @@ class Item:
     def tag(self) -> str:
         return f"{self.kind} {self.name}:{self.version}"
 
+    @property
+    def lives_elsewhere(self) -> bool:
+        """On a hub: there are no bytes to carry, and no digest."""
+        metadata = self.manifest.get("metadata")
+        is_of_hub = isinstance(metadata, dict) and metadata.get("registry") == "huggingface"
+        return self.kind == "model" and is_of_hub
+
 
 def member_of(digest: str) -> str:
     return _BLOBS + digest.replace(":", "/")
@@ -128,7 +135,8 @@ class Reader:
 
     def blobs(self) -> Iterator[tuple[str, IO[bytes]]]:
         """Each with its digest, which still is to be compared."""
-        wanted = {member_of(each.digest): each for each in self.items}
+        carried = [each for each in self.items if not each.lives_elsewhere]
+        wanted = {member_of(each.digest): each for each in carried}
         try:
             while (member := self._tar.next()) is not None:
                 item = wanted.pop(member.name, None)

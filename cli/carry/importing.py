@@ -59,6 +59,18 @@ def _brought(
             raise CommandError("it is here with other bytes", "--force replaces them")
         _point(api, item)
         return False
+    if item.lives_elsewhere:
+        _described(api, item, there)
+    else:
+        _sent(api, item, content, there=there, shown=shown)
+    _point(api, item)
+    return True
+
+
+def _sent(
+    api: Api, item: Item, content: Content, *, there: dict[str, Any] | None, shown: Shown
+) -> None:
+    """The bytes first: nothing is said of a version that there are none of."""
     top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
     with content(shown) as file:
         _described(api, item, there)
@@ -67,8 +79,6 @@ def _brought(
         shown.begin(item.tag, size)
         sent = Metered(file, shown.advance)
         api.upload(f"{top}/{quote(item.version, safe='')}/upload", sent, size)
-    _point(api, item)
-    return True
 
 
 def _described(api: Api, item: Item, there: dict[str, Any] | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from http.client import HTTPException, IncompleteRead
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
@@ -56,7 +57,10 @@ class FileSource:
         with Reader(self._path) as reader:
             named: dict[str, list[Item]] = {}
             for each in reader.items:
-                named.setdefault(each.digest, []).append(each)
+                if each.lives_elsewhere:
+                    yield each, partial(_open, BytesIO())
+                else:
+                    named.setdefault(each.digest, []).append(each)
             for digest, file in reader.blobs():
                 right = is_right(file, named[digest][0])
                 for item in named[digest]:

@@ -31,14 +31,13 @@ def require_free(output: Path) -> None:
 
 def write(output: Path, items: list[Item], fetch: Fetch, *, shown: Shown) -> None:
     """Each archive once, in the order of ``items``, as the index in front says."""
-    once = _once(items)
-    shown.expect(len(once))
+    shown.expect(len(_once(items)))
     partial = output.with_name(f"{output.name}.part")
     try:
         with _alone(partial) as file:
             whole = _kept(file, items, shown)
             with _said_to_stay(partial, shown):
-                _append(file, once[whole:], fetch, shown=shown)
+                _append(file, items, fetch, whole=whole, shown=shown)
             require_free(output)
             partial.rename(output)
     except OSError as error:
@@ -46,13 +45,15 @@ def write(output: Path, items: list[Item], fetch: Fetch, *, shown: Shown) -> Non
 
 
 def _once(items: list[Item]) -> list[Item]:
-    return list({each.digest: each for each in items}.values())
+    carried = [each for each in items if not each.lives_elsewhere]
+    return list({each.digest: each for each in carried}.values())
 
 
-def _append(file: IO[bytes], items: list[Item], fetch: Fetch, *, shown: Shown) -> None:
+def _append(file: IO[bytes], items: list[Item], fetch: Fetch, *, whole: int, shown: Shown) -> None:
+    once = _once(items)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for number, each in enumerate(items, start=1):
-            shown.line(f"{number} of {len(items)}: {each.tag}, {each.size_bytes} bytes")
+        for number, each in enumerate(once[whole:], start=whole + 1):
+            shown.line(f"{number} of {len(once)}: {each.tag}, {each.size_bytes} bytes")
             shown.begin(each.tag, each.size_bytes)
             with fetch(each) as content:
                 write_blob(tar, each, Metered(content, shown.advance))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.bentohome import model
 from tests.support.bentos import Client, source
 from tests.support.platform import LocalPlatform, running
 
@@ -135,3 +136,41 @@ def test_a_home_is_imported_as_its_client_pushes_it(
     fresh.run("pull", tag, "--with-models")
     assert "carried-weights:w1" in fresh.run("models", "list")
     assert tag in fresh.run("list")
+
+
+def damage(platform: LocalPlatform, tag: str) -> None:
+    """On its disk; nobody has noticed."""
+    digest = known(platform, "model", tag)["digest"].removeprefix("sha256:")
+    [blob] = (platform.home / "blobs" / "sha256").rglob(f"{digest}*")
+    blob.write_bytes(blob.read_bytes().replace(b"w", b"v"))
+
+
+def test_an_export_goes_on_and_a_broken_version_keeps_nothing_else_back(
+    platform: LocalPlatform, other: LocalPlatform, tmp_path: Path
+) -> None:
+    for name in ("sick-a", "sick-b", "sick-c"):
+        model(tmp_path / "bentoml", name=name)
+    words = ("import", "--bentoml-home", str(tmp_path / "bentoml"), "--json")
+    assert len(json.loads(other.yokocho(*words).stdout)["pushed"]) == 3
+    hub = {"metadata": {"registry": "huggingface", "model_id": "org/sick"}}
+    body = {"version": "h1", "manifest": hub, "build_at": "2026-11-20 00:00:00", "description": ""}
+    other.request("POST", "/api/v1/model_repositories", {"name": "sick-hub", "description": ""})
+    assert other.request("POST", "/api/v1/model_repositories/sick-hub/models", body)[0] == 200
+
+    damage(other, "sick-b:m1")
+    export = ("export", "--models", "--output", str(tmp_path / "export"))
+    cut = other.yokocho(*export, check=False)
+    assert (cut.returncode, "the same command goes on" in cut.stderr) == (1, True)
+    other.yokocho(*words, "--force", "--match", "sick-b")
+    assert "it goes on there" in other.yokocho(*export).stderr
+    imported = json.loads(platform.yokocho("import", str(tmp_path / "export"), "--json").stdout)
+    assert {"model sick-b:m1", "model sick-hub:h1"} <= {*imported["pushed"]}
+    assert known(platform, "model", "sick-hub:h1") == known(other, "model", "sick-hub:h1")
+
+    damage(other, "sick-b:m1")
+    yatai = ("--yatai", other.url, "--token", other.token, "--match", "sick-*", "--only", "models")
+    brought = platform.yokocho("import", *yatai, "--json", "--force", check=False)
+    told = json.loads(brought.stdout)
+    whole = ["model sick-a:m1", "model sick-c:m1", "model sick-hub:h1"]
+    assert (brought.returncode, sorted(told["pushed"])) == (1, whole)
+    assert list(told["failed"]) == ["model sick-b:m1"]

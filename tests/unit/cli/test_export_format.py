@@ -3,14 +3,16 @@
 import io
 import tarfile
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.carry.format import Item, Reader, verify, write_blob
+from cli.carry.format import Item, Reader, beginning_of, verify, write_blob
 from cli.carry.progress import Lines
+from cli.carry.sources import Broken, FileSource
 from cli.carry.writing import write
 from cli.errors import CommandError
 from tests.support.oci import digest_of
@@ -102,4 +104,23 @@ def test_a_later_format_is_said_to_be_one(tmp_path: Path) -> None:
         info.size = len(content)
         tar.addfile(info, io.BytesIO(content))
     with pytest.raises(CommandError, match="format 2"):
+        verify(tmp_path / "file")
+
+
+def test_what_lives_on_a_hub_is_described_and_has_no_bytes(tmp_path: Path) -> None:
+    hub = {"metadata": {"registry": "huggingface"}}
+    elsewhere = replace(item("hub", b""), manifest=hub, digest="", size_bytes=0)
+    items = [elsewhere, item("v1", CONTENTS["v1"])]
+    write(tmp_path / "file", items, lambda _: nullcontext(io.BytesIO(b"one" * 700)), shown=Lines())
+    assert verify(tmp_path / "file") == items
+    found = [each for each in FileSource(tmp_path / "file").items() if not isinstance(each, Broken)]
+    assert [each[0].version for each in found] == ["hub", "v1"]
+
+
+def test_what_has_no_digest_and_lives_nowhere_else_is_refused(tmp_path: Path) -> None:
+    lost = replace(item("lost", b""), digest="")
+    with tarfile.open(tmp_path / "file", "w") as tar:
+        content = beginning_of([lost])
+        tar.addfile(tarfile.TarInfo.frombuf(content[:512], "utf-8", ""), io.BytesIO(content[512:]))
+    with pytest.raises(CommandError, match="cut off"):
         verify(tmp_path / "file")
