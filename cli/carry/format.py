@@ -16,6 +16,8 @@ from cli.client import Readable
 from cli.errors import CommandError
 
 FORMAT: Final = 1
+HUB: Final = "huggingface"
+"""The registry of models whose bytes never come here."""
 _INDEX: Final = "index.json"
 _BLOBS: Final = "blobs/"
 _LARGEST_INDEX: Final = 64 * 2**20
@@ -47,7 +49,7 @@ class Item:
     def lives_elsewhere(self) -> bool:
         """On a hub: there are no bytes to carry, and no digest."""
         metadata = self.manifest.get("metadata")
-        is_of_hub = isinstance(metadata, dict) and metadata.get("registry") == "huggingface"
+        is_of_hub = isinstance(metadata, dict) and metadata.get("registry") == HUB
         return self.kind == "model" and is_of_hub
 
 

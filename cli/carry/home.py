@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from cli.carry.described import Description, bento_in, model_in, readme_of, size_of
-from cli.carry.format import Item
+from cli.carry.format import HUB, Item
 from cli.carry.progress import Shown
 from cli.carry.sources import Broken, Content
 from cli.errors import CommandError
@@ -94,14 +94,17 @@ class HomeSource:
         return replace(made, description=readme_of(folder.path))
 
     def _beside(self, folder: _Folder, needed: dict[str, str]) -> int:
-        """Bytes of the models that this home has for a bento that does not have them itself."""
-        paths = [
-            tag.replace(":", "/") for tag, registry in needed.items() if registry != "huggingface"
-        ]
-        own = folder.path / _MODELS
-        return sum(
-            size_of(self._root / _MODELS / path) for path in paths if not (own / path).is_dir()
-        )
+        """Bytes of the models that this home has for a bento that does not have them itself.
+
+        Looked for among what is there: a tag is whatever a bento says, and no path.
+        """
+        own = _by_tag(folder.path / _MODELS)
+        tags = {tag for tag, registry in needed.items() if registry != HUB} - own.keys()
+        return sum(size_of(path) for tag, path in self._models.items() if tag in tags)
+
+    @cached_property
+    def _models(self) -> dict[str, Path]:
+        return _by_tag(self._root / _MODELS)
 
 
 def _age(found: tuple[Item, Content] | Broken) -> str:
@@ -120,6 +123,10 @@ def _versions(top: Path) -> list[Path]:
         ]
     except OSError as error:
         raise CommandError(f"{error.filename or top} cannot be read: {error.strerror}") from error
+
+
+def _by_tag(top: Path) -> dict[str, Path]:
+    return {_Folder("model", each).tag: each for each in _versions(top)}
 
 
 def _made(folder: _Folder, said: Description, manifest: dict[str, Any]) -> Item:

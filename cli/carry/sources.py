@@ -45,29 +45,39 @@ class Source(Protocol):
 
 
 class FileSource:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kinds: tuple[str, ...], match: str) -> None:
         self._path = path
+        self._kinds = kinds
+        self._match = match
 
     def count(self) -> int:
         with Reader(self._path) as reader:
-            return len(reader.items)
+            return len(self._wanted(reader))
 
     def items(self) -> Iterator[tuple[Item, Content] | Broken]:
         """In the order of the file. Read twice: hashed first, so that nothing wrong is sent."""
         with Reader(self._path) as reader:
             named: dict[str, list[Item]] = {}
-            for each in reader.items:
+            for each in self._wanted(reader):
                 if each.lives_elsewhere:
                     yield each, partial(_open, BytesIO())
                 else:
                     named.setdefault(each.digest, []).append(each)
             for digest, file in reader.blobs():
-                right = is_right(file, named[digest][0])
-                for item in named[digest]:
+                wanted = named.get(digest, [])
+                right = bool(wanted) and is_right(file, wanted[0])
+                for item in wanted:
                     if right:
                         yield item, partial(_open, file)
                     else:
                         yield Broken(item.tag, "its bytes in the file are damaged")
+
+    def _wanted(self, reader: Reader) -> list[Item]:
+        return [
+            each
+            for each in reader.items
+            if each.kind in self._kinds and fnmatchcase(each.name, self._match)
+        ]
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def bring(
         raise CommandError(
             "name a file, --bentoml-home, or --yatai with its URL and --token", "one of the three"
         )
-    if file is not None and verify:
+    if verify:
         _verify(file, as_json=as_json)
         return
     there = (yatai or "", token or "", organization)
@@ -101,16 +101,18 @@ def _source(
     from cli.carry import FileSource, HomeSource, YataiSource
 
     if file is not None:
-        return FileSource(file)
+        return FileSource(file, kinds=kinds, match=match)
     if bentoml_home is not None:
         return HomeSource(bentoml_home.expanduser(), kinds=kinds, match=match)
     url, token, organization = yatai
     return YataiSource(url, token, organization=organization, kinds=kinds, match=match)
 
 
-def _verify(file: Path, *, as_json: bool) -> None:
+def _verify(file: Path | None, *, as_json: bool) -> None:
     from cli.carry.format import verify
 
+    if file is None:
+        raise CommandError("--verify checks a file, and none is named", "name what was exported")
     items = verify(file)
     told = {"file": str(file), "versions": [each.tag for each in items]}
     show(told, as_json=as_json, human=lambda: f"{file} is right: {len(items)} versions")

@@ -1,6 +1,8 @@
 """Versions are carried to another installation: in a file, and straight out of a running one."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +130,9 @@ def test_a_home_is_imported_as_its_client_pushes_it(
         f"bento {tag}"
     ]
 
+    refused = other.yokocho(*words, "--verify", check=False)
+    assert "--verify checks a file" in refused.stderr
+
     empty_home.login(other.url, other.token)
     assert "Push skipped" in empty_home.run("push", tag)
     fresh = Client(client.python, tmp_path / "fresh")
@@ -157,8 +162,18 @@ def test_an_export_goes_on_and_a_broken_version_keeps_nothing_else_back(
     other.request("POST", "/api/v1/model_repositories", {"name": "sick-hub", "description": ""})
     assert other.request("POST", "/api/v1/model_repositories/sick-hub/models", body)[0] == 200
 
-    damage(other, "sick-b:m1")
     export = ("export", "--models", "--output", str(tmp_path / "export"))
+    shell = ("bash", "-c", 'ulimit -f 12; exec "$0" "$@"', sys.executable, "-m", "cli")
+    full = subprocess.run(  # our own argv
+        [*shell, *export, "--home", str(other.home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (full.returncode, "could not be written" in full.stderr) == (1, True), full.stderr
+
+    damage(other, "sick-b:m1")
     cut = other.yokocho(*export, check=False)
     assert (cut.returncode, "the same command goes on" in cut.stderr) == (1, True)
     other.yokocho(*words, "--force", "--match", "sick-b")

@@ -42,6 +42,14 @@ def exported(path: Path) -> list[Item]:
     return items
 
 
+def carried(path: Path, kinds: tuple[str, ...] = ("model", "bento"), match: str = "*") -> list[str]:
+    """Tags, or what is wrong with them."""
+    source = FileSource(path, kinds=kinds, match=match)
+    found = [each.why if isinstance(each, Broken) else each[0].tag for each in source.items()]
+    assert source.count() == len(found)
+    return found
+
+
 def test_what_was_written_is_read_and_shared_bytes_are_there_once(tmp_path: Path) -> None:
     items = exported(tmp_path / "file")
     assert verify(tmp_path / "file") == items
@@ -113,8 +121,7 @@ def test_what_lives_on_a_hub_is_described_and_has_no_bytes(tmp_path: Path) -> No
     items = [elsewhere, item("v1", CONTENTS["v1"])]
     write(tmp_path / "file", items, lambda _: nullcontext(io.BytesIO(b"one" * 700)), shown=Lines())
     assert verify(tmp_path / "file") == items
-    found = [each for each in FileSource(tmp_path / "file").items() if not isinstance(each, Broken)]
-    assert [each[0].version for each in found] == ["hub", "v1"]
+    assert carried(tmp_path / "file") == ["model iris:hub", "model iris:v1"]
 
 
 def test_what_has_no_digest_and_lives_nowhere_else_is_refused(tmp_path: Path) -> None:
@@ -124,3 +131,22 @@ def test_what_has_no_digest_and_lives_nowhere_else_is_refused(tmp_path: Path) ->
         tar.addfile(tarfile.TarInfo.frombuf(content[:512], "utf-8", ""), io.BytesIO(content[512:]))
     with pytest.raises(CommandError, match="cut off"):
         verify(tmp_path / "file")
+
+
+def test_a_part_of_a_file_is_taken_out_of_it(tmp_path: Path) -> None:
+    contents = {"iris": b"one", "score": b"two", "irises": b"one"}
+    items = [replace(item("v1", content), name=name) for name, content in contents.items()]
+    items[2] = replace(items[2], kind="bento")
+    path = tmp_path / "file"
+    write(path, items, lambda each: nullcontext(io.BytesIO(contents[each.name])), shown=Lines())
+    assert carried(path, match="iris*") == ["model iris:v1", "bento irises:v1"]
+    assert carried(path, kinds=("bento",)) == ["bento irises:v1"]
+    assert carried(path, match="nothing") == []
+
+
+def test_one_damaged_archive_keeps_no_other_back(tmp_path: Path) -> None:
+    exported(tmp_path / "file")
+    content = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(content.replace(b"oneone", b"onetwo", 1))
+    damaged = "its bytes in the file are damaged"
+    assert carried(tmp_path / "file") == [damaged, damaged, "model iris:v2"]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.bentohome import MODEL, OLD, bento, content, found, model, put
+from tests.support.bentohome import BENTO, MODEL, OLD, bento, content, found, model, put
 
 NEEDED: Final = [
     {
@@ -155,3 +155,12 @@ def test_what_has_no_description_is_told(home: Path) -> None:
         "bento fraud:empty": "it has no bento.yaml",
         "bento fraud:odd": "its bento.yaml cannot be read: Is a directory",
     }
+
+
+def test_a_tag_of_a_bento_is_no_path(home: Path) -> None:
+    (home / "models").mkdir()
+    (home.parent / "elsewhere").mkdir()
+    (home.parent / "elsewhere" / "large").write_text("l" * 10_000)
+    folder = bento(home, text=BENTO.replace("iris:m1", "../..:elsewhere"))
+    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    assert found(home)[0]["bento fraud:b1"][0].manifest["size_bytes"] == size
