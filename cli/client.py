@@ -4,12 +4,12 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
-from typing import IO, Any, Final
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Any, Final, Protocol
 
 from cli.errors import CommandError
 from cli.home import Home
@@ -20,6 +20,12 @@ _PIECE: Final = 2**20
 _QUIET_SECONDS: Final = 3600
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """The platform is on this machine: a proxy of the environment is not for it."""
+
+
+class Readable(Protocol):
+    """As much of a file as it takes to send it."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class NotThereError(CommandError):
@@ -68,16 +74,23 @@ class Api:
         except NotThereError:
             return None
 
-    def upload(self, path: str, file: IO[bytes], size: int) -> None:
+    def upload(self, path: str, file: Readable, size: int) -> None:
         """All of ``file``, from where it is."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         with self._asked("PUT", path, data=file, headers=headers) as answer:
             answer.read()
 
     @contextmanager
-    def reading(self, path: str) -> Iterator[IO[bytes]]:
+    def reading(self, path: str) -> Iterator[Readable]:
+        """A disk of this side that is full, say, is no trouble of the platform."""
+        own: OSError | None = None
         with self._asked("GET", path, headers={}) as answer:
-            yield answer
+            try:
+                yield _Received(answer, self._broken)
+            except OSError as error:
+                own = error
+        if own is not None:
+            raise own
 
     def delete(self, path: str) -> Any:
         return self._sent("DELETE", path, None)
@@ -113,7 +126,7 @@ class Api:
         *,
         params: Mapping[str, str | None] | None = None,
         body: object = None,
-        data: IO[bytes] | None = None,
+        data: Readable | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[HTTPResponse]:
         """``headers`` say that the answer is a stream, which may be silent for long."""
@@ -137,10 +150,30 @@ class Api:
                 refused = NotThereError if missing else CommandError
                 raise refused(*_problem(error)) from error
         except (OSError, HTTPException) as error:
-            raise CommandError(
-                f"the platform at {self.url} does not answer: {error}",
-                "`yokocho status` says whether it runs, `yokocho up` starts it",
-            ) from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> CommandError:
+        return CommandError(
+            f"the platform at {self.url} does not answer: {error}",
+            "`yokocho status` says whether it runs, `yokocho up` starts it",
+        )
+
+
+class _Received:
+    """An answer that is whole, or says that it is not."""
+
+    def __init__(self, answer: HTTPResponse, broken: Callable[[Exception], CommandError]) -> None:
+        self._answer = answer
+        self._broken = broken
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            piece = self._answer.read(size)
+            if len(piece) < size and self._answer.length:
+                raise IncompleteRead(piece, self._answer.length)
+        except (OSError, HTTPException) as error:
+            raise self._broken(error) from error
+        return piece
 
 
 def _query(params: Mapping[str, str | None]) -> str:

@@ -38,12 +38,14 @@ def note(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as they need to be; the first row is the heading.
+def harmless(text: str) -> str:
+    """What others named speaks to people, and never to their terminal."""
+    return text.translate(_CONTROLS)
 
-    What others named speaks to people, and never to their terminal.
-    """
-    rows = [tuple(cell.translate(_CONTROLS) for cell in row) for row in rows]
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns as wide as they need to be; the first row is the heading."""
+    rows = [tuple(harmless(cell) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

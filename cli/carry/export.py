@@ -1,14 +1,15 @@
-"""From the platform into a file, which appears when all of it is there."""
+"""From the platform into a file."""
 
-import os
-import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from cli.carry.format import Item, write_blob, write_index
-from cli.client import Api
+from cli.carry.format import Item
+from cli.carry.progress import Shown
+from cli.carry.writing import require_free, write
+from cli.client import Api, Readable
 from cli.errors import CommandError
 
 KINDS: Final = ("model", "bento")
@@ -16,34 +17,16 @@ _PAGE: Final = 500
 
 
 def export(
-    api: Api,
-    output: Path,
-    tags: Iterable[tuple[str, str]],
-    *,
-    with_models: bool,
-    note: Callable[[str], None],
+    api: Api, output: Path, tags: Iterable[tuple[str, str]], *, with_models: bool, shown: Shown
 ) -> list[Item]:
     """``tags`` are kinds with ``NAME:VERSION``; models that bentos name come along."""
-    if output.exists():
-        raise CommandError(f"{output} exists", "name another file, or move it away")
+    require_free(output)
     items = _collected(api, tags, with_models=with_models)
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                write_index(tar, items)
-                once = {each.digest: each for each in items}
-                for number, each in enumerate(once.values(), start=1):
-                    note(f"{number} of {len(once)}: {each.tag}, {each.size_bytes} bytes")
-                    with api.reading(_download(each.kind, each.name, each.version)) as content:
-                        write_blob(tar, each, content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(output)
-    except OSError as error:
-        raise CommandError(f"{output} could not be written: {error}", "make room") from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def fetch(item: Item) -> AbstractContextManager[Readable]:
+        return api.reading(_download(item.kind, item.name, item.version))
+
+    write(output, items, fetch, shown=shown)
     return items
 
 
@@ -74,14 +57,12 @@ def _described(api: Api, kind: str, tag: str) -> dict[str, Any]:
     name, _, version = tag.partition(":")
     path = f"/api/registry/{kind}s/{quote(name, safe='')}/versions/{quote(version, safe='')}"
     told: dict[str, Any] = api.get(path)
-    if told["upload_status"] != "success" or told["digest"] is None:
-        raise CommandError(f"{kind} {tag} has no bytes here", "leave it out, or push it")
     return told
 
 
 def _item(api: Api, kind: str, told: dict[str, Any]) -> Item:
     repository = api.get(f"/api/v1/{kind}_repositories/{quote(told['name'], safe='')}")
-    return Item(
+    item = Item(
         kind=kind,
         name=told["name"],
         repository_description=repository["description"],
@@ -91,9 +72,12 @@ def _item(api: Api, kind: str, told: dict[str, Any]) -> Item:
         labels=told["labels"],
         build_at=told["build_at"],
         aliases=told["aliases"],
-        digest=told["digest"],
+        digest=told["digest"] or "",
         size_bytes=told["size_bytes"],
     )
+    if told["upload_status"] != "success" or not (item.digest or item.lives_elsewhere):
+        raise CommandError(f"{item.tag} has no bytes here", "leave it out, or push it")
+    return item
 
 
 def _download(kind: str, name: str, version: str) -> str:

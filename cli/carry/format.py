@@ -5,7 +5,6 @@ believes nothing that the index does not say and no bytes that have another dige
 """
 
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -13,9 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from cli.client import Readable
 from cli.errors import CommandError
 
 FORMAT: Final = 1
+HUB: Final = "huggingface"
+"""The registry of models whose bytes never come here."""
 _INDEX: Final = "index.json"
 _BLOBS: Final = "blobs/"
 _LARGEST_INDEX: Final = 64 * 2**20
@@ -43,20 +45,37 @@ class Item:
     def tag(self) -> str:
         return f"{self.kind} {self.name}:{self.version}"
 
+    @property
+    def lives_elsewhere(self) -> bool:
+        """On a hub: there are no bytes to carry, and no digest."""
+        metadata = self.manifest.get("metadata")
+        is_of_hub = isinstance(metadata, dict) and metadata.get("registry") == HUB
+        return self.kind == "model" and is_of_hub
+
 
 def member_of(digest: str) -> str:
     return _BLOBS + digest.replace(":", "/")
 
 
-def write_index(tar: tarfile.TarFile, items: list[Item]) -> None:
+def beginning_of(items: list[Item]) -> bytes:
+    """The index as a member: the file up to its first archive."""
     told = {"format": FORMAT, "items": [asdict(each) for each in items]}
     content = json.dumps(told, sort_keys=True).encode()
-    info = tarfile.TarInfo(_INDEX)
-    info.size = len(content)
-    tar.addfile(info, io.BytesIO(content))
+    return _header(_INDEX, len(content)) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def write_blob(tar: tarfile.TarFile, item: Item, file: IO[bytes]) -> None:
+def header_of(item: Item) -> bytes:
+    """What stands before an archive."""
+    return _header(member_of(item.digest), item.size_bytes)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def write_blob(tar: tarfile.TarFile, item: Item, file: Readable) -> None:
     """Raises ``CommandError`` where the bytes are others."""
     info = tarfile.TarInfo(member_of(item.digest))
     info.size = item.size_bytes
@@ -68,7 +87,7 @@ def write_blob(tar: tarfile.TarFile, item: Item, file: IO[bytes]) -> None:
 class Hashed:
     """A file that knows what was read from it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         self._sha = hashlib.sha256()
         self._size = 0
@@ -79,12 +98,19 @@ class Hashed:
         self._size += len(piece)
         return piece
 
+    def has(self, digest: str, size: int) -> bool:
+        return (self._digest, self._size) == (digest, size)
+
     def require(self, digest: str, size: int) -> None:
-        found = f"sha256:{self._sha.hexdigest()}"
-        if (found, self._size) != (digest, size):
+        if not self.has(digest, size):
             raise CommandError(
-                f"{digest} has other bytes: {self._size} with {found}", "nothing of it is used"
+                f"{digest} has other bytes: {self._size} with {self._digest}",
+                "nothing of it is used",
             )
+
+    @property
+    def _digest(self) -> str:
+        return f"sha256:{self._sha.hexdigest()}"
 
 
 class Reader:
@@ -111,7 +137,8 @@ class Reader:
 
     def blobs(self) -> Iterator[tuple[str, IO[bytes]]]:
         """Each with its digest, which still is to be compared."""
-        wanted = {member_of(each.digest): each for each in self.items}
+        carried = [each for each in self.items if not each.lives_elsewhere]
+        wanted = {member_of(each.digest): each for each in carried}
         try:
             while (member := self._tar.next()) is not None:
                 item = wanted.pop(member.name, None)
@@ -150,7 +177,7 @@ def verify(path: Path) -> list[Item]:
         return reader.items
 
 
-def is_right(file: IO[bytes], item: Item) -> bool:
+def is_right(file: Readable, item: Item) -> bool:
     """Reads all of it."""
     hashed = Hashed(file)
     try:

@@ -1,13 +1,14 @@
 """Into the platform: what is there already is left alone, what is there otherwise is said."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from cli.carry.format import Item
-from cli.carry.sources import Source
+from cli.carry.progress import Metered, Shown
+from cli.carry.sources import Broken, Content, Source
 from cli.client import Api
 from cli.errors import CommandError
 
@@ -27,40 +28,57 @@ class Outcome:
         )
 
 
-def bring(api: Api, source: Source, *, force: bool, note: Callable[[str], None]) -> Outcome:
+def bring(api: Api, source: Source, *, force: bool, shown: Shown) -> Outcome:
     """Idempotent: begun again, it goes on where it was. One that fails keeps no other back."""
     outcome = Outcome()
-    for item, content in source.items():
+    shown.expect(source.count())
+    for each in source.items():
+        tag = each.tag if isinstance(each, Broken) else each[0].tag
         try:
-            pushed = _brought(api, item, content, force=force)
+            pushed = _brought(api, each, force=force, shown=shown)
         except CommandError as error:
-            outcome.failed[item.tag] = error.trouble
-            note(f"{item.tag}: {error.trouble}")
+            outcome.failed[tag] = error.trouble
+            shown.say(f"{tag}: {error.trouble}")
             continue
-        (outcome.pushed if pushed else outcome.skipped).append(item.tag)
-        note(f"{item.tag}: {'imported' if pushed else 'is here already'}")
+        finally:
+            shown.step()
+        (outcome.pushed if pushed else outcome.skipped).append(tag)
+        shown.line(f"{tag}: {'imported' if pushed else 'is here already'}")
     return outcome
 
 
-def _brought(api: Api, item: Item, content: IO[bytes] | None, *, force: bool) -> bool:
-    if content is None:
-        raise CommandError("its bytes in the file are damaged", "get another copy")
+def _brought(
+    api: Api, version: tuple[Item, Content] | Broken, *, force: bool, shown: Shown
+) -> bool:
+    if isinstance(version, Broken):
+        raise CommandError(version.why)
+    item, content = version
     there = _there(api, item)
-    if there is not None and there["upload_status"] == "success":
-        if item.digest in {"", there["digest"]} and not force:
-            _point(api, item)
-            return False
-        if not force:
+    if there is not None and there["upload_status"] == "success" and not force:
+        if item.digest not in {"", there["digest"]}:
             raise CommandError("it is here with other bytes", "--force replaces them")
-    _described(api, item, there)
-    top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
-    path = f"{top}/{quote(item.version, safe='')}"
-    content.seek(0, os.SEEK_END)
-    size = content.tell()
-    content.seek(0)
-    api.upload(f"{path}/upload", content, size)
+        _point(api, item)
+        return False
+    if item.lives_elsewhere:
+        _described(api, item, there)
+    else:
+        _sent(api, item, content, there=there, shown=shown)
     _point(api, item)
     return True
+
+
+def _sent(
+    api: Api, item: Item, content: Content, *, there: dict[str, Any] | None, shown: Shown
+) -> None:
+    """The bytes first: nothing is said of a version that there are none of."""
+    top = f"/api/v1/{item.kind}_repositories/{quote(item.name, safe='')}/{item.kind}s"
+    with content(shown) as file:
+        _described(api, item, there)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        shown.begin(item.tag, size)
+        sent = Metered(file, shown.advance)
+        api.upload(f"{top}/{quote(item.version, safe='')}/upload", sent, size)
 
 
 def _described(api: Api, item: Item, there: dict[str, Any] | None) -> None:

@@ -2,13 +2,18 @@
 
 import io
 import tarfile
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.carry.format import Item, Reader, verify, write_blob, write_index
+from cli.carry.format import Item, Reader, beginning_of, verify, write_blob
+from cli.carry.progress import Lines
+from cli.carry.sources import Broken, FileSource
+from cli.carry.writing import write
 from cli.errors import CommandError
 from tests.support.oci import digest_of
 
@@ -33,11 +38,16 @@ def item(version: str, content: bytes) -> Item:
 
 def exported(path: Path) -> list[Item]:
     items = [item(version, content) for version, content in CONTENTS.items()]
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        write_index(tar, items)
-        for each in {one.digest: one for one in items}.values():
-            write_blob(tar, each, io.BytesIO(CONTENTS[each.version]))
+    write(path, items, lambda each: nullcontext(io.BytesIO(CONTENTS[each.version])), shown=Lines())
     return items
+
+
+def carried(path: Path, kinds: tuple[str, ...] = ("model", "bento"), match: str = "*") -> list[str]:
+    """Tags, or what is wrong with them."""
+    source = FileSource(path, kinds=kinds, match=match)
+    found = [each.why if isinstance(each, Broken) else each[0].tag for each in source.items()]
+    assert source.count() == len(found)
+    return found
 
 
 def test_what_was_written_is_read_and_shared_bytes_are_there_once(tmp_path: Path) -> None:
@@ -103,3 +113,40 @@ def test_a_later_format_is_said_to_be_one(tmp_path: Path) -> None:
         tar.addfile(info, io.BytesIO(content))
     with pytest.raises(CommandError, match="format 2"):
         verify(tmp_path / "file")
+
+
+def test_what_lives_on_a_hub_is_described_and_has_no_bytes(tmp_path: Path) -> None:
+    hub = {"metadata": {"registry": "huggingface"}}
+    elsewhere = replace(item("hub", b""), manifest=hub, digest="", size_bytes=0)
+    items = [elsewhere, item("v1", CONTENTS["v1"])]
+    write(tmp_path / "file", items, lambda _: nullcontext(io.BytesIO(b"one" * 700)), shown=Lines())
+    assert verify(tmp_path / "file") == items
+    assert carried(tmp_path / "file") == ["model iris:hub", "model iris:v1"]
+
+
+def test_what_has_no_digest_and_lives_nowhere_else_is_refused(tmp_path: Path) -> None:
+    lost = replace(item("lost", b""), digest="")
+    with tarfile.open(tmp_path / "file", "w") as tar:
+        content = beginning_of([lost])
+        tar.addfile(tarfile.TarInfo.frombuf(content[:512], "utf-8", ""), io.BytesIO(content[512:]))
+    with pytest.raises(CommandError, match="cut off"):
+        verify(tmp_path / "file")
+
+
+def test_a_part_of_a_file_is_taken_out_of_it(tmp_path: Path) -> None:
+    contents = {"iris": b"one", "score": b"two", "irises": b"one"}
+    items = [replace(item("v1", content), name=name) for name, content in contents.items()]
+    items[2] = replace(items[2], kind="bento")
+    path = tmp_path / "file"
+    write(path, items, lambda each: nullcontext(io.BytesIO(contents[each.name])), shown=Lines())
+    assert carried(path, match="iris*") == ["model iris:v1", "bento irises:v1"]
+    assert carried(path, kinds=("bento",)) == ["bento irises:v1"]
+    assert carried(path, match="nothing") == []
+
+
+def test_one_damaged_archive_keeps_no_other_back(tmp_path: Path) -> None:
+    exported(tmp_path / "file")
+    content = (tmp_path / "file").read_bytes()
+    (tmp_path / "file").write_bytes(content.replace(b"oneone", b"onetwo", 1))
+    damaged = "its bytes in the file are damaged"
+    assert carried(tmp_path / "file") == [damaged, damaged, "model iris:v2"]
