@@ -4,12 +4,13 @@ import asyncio
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -125,13 +126,19 @@ def _cases(
 
 
 def archive(
-    version: str, *, name: str = "bento.yaml", payload: bytes = b"x", repository: str = "iris"
+    version: str,
+    *,
+    name: str = "bento.yaml",
+    payload: bytes = b"x",
+    repository: str = "iris",
+    more: Mapping[str, bytes] = MappingProxyType({}),
 ) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in (
             (f"./{name}", f"name: {repository}\nversion: {version}\n".encode()),
             ("./src/weights", payload),
+            *more.items(),
         ):
             info = tarfile.TarInfo(path)
             info.size = len(content)

@@ -1,6 +1,7 @@
 """Walk a tar as its bytes arrive: bounded, pure, and never trusting what a header says."""
 
 import tarfile
+from collections.abc import Collection
 from itertools import dropwhile
 from typing import Final
 
@@ -9,6 +10,7 @@ from services.registry.errors import ArchiveRefusedError
 BLOCK: Final = 512
 NAME_BYTES: Final = 64 * 1024
 _DESCRIPTION_BYTES: Final = 8 * 2**20
+_BESIDE_BYTES: Final = 2**20
 _ENTRIES: Final = 1_000_000
 _LINKED: Final = 100_000
 _SPARSE: Final = b"GNU.sparse."
@@ -21,12 +23,13 @@ _LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 class ArchiveWalk:
     """Feed every byte, then ``finish``. ``description`` is the content of ``wanted``.
 
-    Holds one header, one long name, the description and the names of links in memory, whatever
-    the archive's size.
+    Holds one header, one long name, the description, what is kept beside it and the names of
+    links in memory, whatever the archive's size.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, *, beside: Collection[str] = ()) -> None:
         self._wanted = wanted
+        self._beside = frozenset(beside)
         self._held = bytearray()
         self._keep = 0
         self._skip = 0
@@ -36,7 +39,10 @@ class ArchiveWalk:
         self._names: dict[str, str] = {}
         self._links: set[str] = set()
         self._shared: set[str] = set()
+        self._place = ""
         self.description: bytes | None = None
+        self.beside: dict[str, bytes] = {}
+        """Contents of those files that were asked for, are there, and not too large."""
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Raises ``ArchiveRefusedError`` at the first entry that cannot be accepted."""
@@ -87,14 +93,18 @@ class ArchiveWalk:
         self._names.clear()
         parts = check(name, entry.type, target)
         self._never_through_a_link(parts, entry.type, name)
-        self._link("/".join(parts), entry.type, target)
-        entry.size = size if entry.type in _FILES[:2] else 0
+        self._place = "/".join(parts)
+        self._link(self._place, entry.type, target)
+        is_file = entry.type in _FILES[:2]
+        entry.size = size if is_file else 0
         self._kind = entry.type
-        if parts != [self._wanted]:
+        if self._place == self._wanted:
+            self.description = b"" if is_file else None
+            self._take(entry, limit=_DESCRIPTION_BYTES)
+        elif self._place in self._beside and is_file and entry.size <= _BESIDE_BYTES:
+            self._take(entry, limit=_BESIDE_BYTES)
+        else:
             self._skip = padded(entry.size)
-            return
-        self.description = b"" if entry.type in _FILES[:2] else None
-        self._take(entry, limit=_DESCRIPTION_BYTES)
 
     def _never_through_a_link(self, parts: list[str], kind: bytes, name: str) -> None:
         """Where a link's own place is not what its name says, nor is where it leads.
@@ -130,8 +140,10 @@ class ArchiveWalk:
     def _content(self, content: bytes) -> None:
         if self._kind in _EXTENDED:
             self._announce(names_in(self._kind, content))
-        else:
+        elif self._place == self._wanted:
             self.description = content
+        else:
+            self.beside[self._place] = content
 
 
 def header_in(block: bytes) -> tarfile.TarInfo:

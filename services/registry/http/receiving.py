@@ -11,9 +11,9 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.http import accept_body
 from libs.contracts.types import cut
 from services.registry.archive import ArchiveWalk
-from services.registry.domain import Kind, Repository, Version
+from services.registry.domain import Repository, Version
 from services.registry.errors import ArchiveRefusedError
-from services.registry.service import INTERRUPTED, Flow, Uploads, described
+from services.registry.service import INTERRUPTED, Flow, Uploads, described, lock_in, walk_of
 
 
 class Receiver:
@@ -29,8 +29,10 @@ class Receiver:
         """The body as the version's bytes."""
         upload = await self._begin(version, request.content_length or 0)
         try:
-            blob = await self._received(request, repository, upload)
-            return await self._uploads.finish(repository, upload, blob)
+            walk = walk_of(repository.kind)
+            tag = f"{repository.name}:{upload.version}"
+            blob = await self._received(request, upload, walk, tag=tag)
+            return await self._uploads.finish(repository, upload, blob, lock=lock_in(walk))
         except ServiceError as error:
             await self._uploads.fail(upload, cut(error.detail))
             raise
@@ -47,9 +49,8 @@ class Receiver:
         return await self._uploads.begin(version, size)
 
     async def _received(
-        self, request: web.Request, repository: Repository, upload: Version
+        self, request: web.Request, upload: Version, walk: ArchiveWalk, *, tag: str
     ) -> Blob:
-        walk = ArchiveWalk(Kind(repository.kind).description_file)
         flow = Flow(self._uploads, upload)
         await accept_body(request)
         async with self._blobs.receive(walk, size=request.content_length) as receiving:
@@ -63,7 +64,7 @@ class Receiver:
             await flow.received(received, whole=True)
             blob = await receiving.commit()
         try:
-            described(walk.finish(), f"{repository.name}:{upload.version}")
+            described(walk.finish(), tag)
         except ServiceError:
             await self._blobs.remove(blob.location)
             raise

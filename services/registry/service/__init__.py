@@ -1,7 +1,7 @@
 """Use cases: versions and what is asked about them, the uploads that fill them, and their end."""
 
 from services.registry.service.aliases import Aliases
-from services.registry.service.archives import described
+from services.registry.service.archives import described, lock_in, walk_of
 from services.registry.service.cases import UseCases, use_cases
 from services.registry.service.collection import Collection, Patience, Taken
 from services.registry.service.deletion import Deletion
@@ -52,5 +52,7 @@ __all__ = [
     "UseCases",
     "Verifying",
     "described",
+    "lock_in",
     "use_cases",
+    "walk_of",
 ]

@@ -16,6 +16,7 @@ from libs.chassis.postgres import Database
 from services.registry.archive import Entry, Listing, pack, unpack
 from services.registry.difference import FileChanges, comparable, file_changes, steps_of
 from services.registry.errors import FileNotInArchiveError
+from services.registry.service.archives import LOCKS
 from services.registry.service.integrity import Integrity
 from services.registry.service.tx import Tx
 
@@ -23,7 +24,6 @@ _READ: Final = 2**30
 """So much of an archive is read to tell whether files of one size are the same."""
 _TEXT: Final = 4 * 2**20
 _PATH: Final = attrgetter("path")
-_LOCKS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
 """Where a bento has what is to be installed, and first what its builder resolved."""
 _PYTHON: Final = "env/python/version.txt"
 
@@ -66,7 +66,7 @@ class Inside:
 
     async def requirements(self, blob: Blob) -> str:
         """Of bentos whose manifest has none."""
-        for path in _LOCKS:
+        for path in LOCKS:
             found = await self.text(blob, path)
             if found is not None:
                 return found

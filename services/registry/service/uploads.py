@@ -75,8 +75,12 @@ class Uploads:
                 await self._fail(tx, held, reason)
             return await tx.store.lock(version.id)
 
-    async def finish(self, repository: Repository, upload: Version, blob: Blob) -> Version:
+    async def finish(
+        self, repository: Repository, upload: Version, blob: Blob, *, lock: str = ""
+    ) -> Version:
         """Point the version at its bytes and say so. The same bytes again say it once more.
+
+        ``lock`` are requirements of the archive, for manifests that have none.
 
         Where this fails the bytes are left: whether the commit came through is not always known,
         and what nobody points to is collected.
@@ -87,6 +91,8 @@ class Uploads:
             now, traceparent = self._clock(), telemetry.traceparent()
             place = await tx.blobs.keep(blob, now=now)
             seq = await tx.store.finish(held.id, blob.digest, now=now, traceparent=traceparent)
+            if not held.lock:
+                await tx.lineage.put_packages(held.id, lock)
             await tx.outbox.append(_pushed(repository, held, blob), entity_seq=seq)
             await charge(tx, held, reserved=0, committed=blob.size_bytes - replaced)
             if held.digest not in {None, blob.digest}:

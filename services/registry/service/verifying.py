@@ -14,9 +14,9 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.postgres import Database
 from libs.contracts.types import cut
 from services.registry.archive import ArchiveWalk
-from services.registry.domain import Kind, Repository, Transfer, Version
+from services.registry.domain import Repository, Transfer, Version
 from services.registry.errors import ArchiveRefusedError, UploadLostError
-from services.registry.service.archives import described
+from services.registry.service.archives import described, lock_in, walk_of
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import Uploads
 
@@ -72,7 +72,7 @@ class Verifying:
                 await self._failed(transfer, version, error)
 
     async def _verify(self, transfer: Transfer, repository: Repository, version: Version) -> None:
-        walk = ArchiveWalk(Kind(repository.kind).description_file)
+        walk = walk_of(repository.kind)
         blob = await self._adopted(transfer, walk)
         try:
             described(walk.finish(), f"{repository.name}:{version.version}")
@@ -81,7 +81,7 @@ class Verifying:
             if blob.location != transfer.location:
                 await self._store.remove(blob.location)
             raise
-        await self._uploads.finish(repository, version, blob)
+        await self._uploads.finish(repository, version, blob, lock=lock_in(walk))
         await self._end(transfer)
 
     async def _adopted(self, transfer: Transfer, walk: ArchiveWalk) -> Blob:

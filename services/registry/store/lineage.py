@@ -65,10 +65,15 @@ class LineageRows:
         sources = sources_of(version)
         kinds, names = [each.kind for each in sources], [each.name for each in sources]
         await self._connection.execute(_ADD, version.id, kinds, names)
-        await self._connection.execute(_FORGET_PACKAGES, version.id)
-        packages = packages_of(version.lock)
+        if version.lock:  # else those that its archive named stay
+            await self.put_packages(version.id, version.lock)
+
+    async def put_packages(self, version_id: UUID, lock: str) -> None:
+        """In place of those that there were."""
+        await self._connection.execute(_FORGET_PACKAGES, version_id)
+        packages = packages_of(lock)
         found = list(packages), list(packages.values())
-        await self._connection.execute(_ADD_PACKAGES, version.id, *found)
+        await self._connection.execute(_ADD_PACKAGES, version_id, *found)
 
     async def built(self, bento_id: UUID, digest: str, revision_id: UUID | None) -> None:
         await self._connection.execute(_BUILT, bento_id, digest)

@@ -9,7 +9,7 @@ import pytest
 
 from libs.chassis.postgres import Pool
 from services.registry.service import Built
-from tests.support.registry import Served, create, create_model, send, served
+from tests.support.registry import BENTOS, Served, archive, create, create_model, send, served
 
 
 @pytest.fixture
@@ -124,3 +124,31 @@ async def test_bentos_are_found_by_the_packages_of_their_locks(
     async with aiohttp.ClientSession(registry.url, headers={"X-Test-Org": "2"}) as stranger:
         _, seen = await send(stranger, "GET", "/api/registry/packages/numpy")
         assert seen == {"items": []}
+
+
+async def test_locks_of_older_clients_are_read_from_their_archives(
+    session: aiohttp.ClientSession,
+) -> None:
+    """Their manifests have none. What is asked for is only a specifier."""
+    locked, asked = b"NumPy==1.26.4 \\\n    --hash=sha256:00\nscipy==1.0\n", b"numpy>=1\n"
+    python = "./env/python/requirements"
+    for version, more in {
+        "v1": {f"{python}.txt": asked, f"{python}.lock.txt": locked},
+        "v2": {f"{python}.txt": asked},
+        "v3": {f"{python}.lock.txt": b"#" * (2**20 + 1)},
+    }.items():
+        await create(session, version)
+        status, _ = await send(
+            session, "PUT", f"{BENTOS}/{version}/upload", archive(version, more=more)
+        )
+        assert status == 200
+
+    async def having(name: str) -> dict[str, str]:
+        _, seen = await send(session, "GET", f"/api/registry/packages/{name}")
+        return {each["version"]: each["package_version"] for each in seen["items"]}
+
+    assert await having("numpy") == {"v1": "1.26.4", "v2": ">=1"}
+    assert await having("scipy") == {"v1": "1.0"}
+    status, _ = await send(session, "PATCH", f"{BENTOS}/v1", {"description": "x", "manifest": {}})
+    assert status == 200
+    assert await having("scipy") == {"v1": "1.0"}
