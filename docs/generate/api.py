@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from docs.generate.markdown import page, table
 from libs.chassis.http import Route, described_by
 from services.builder.http import BuilderApi
-from services.deployer.http import BentoApi, OwnApi
+from services.deployer import http as deployer
 from services.events.http import EventsApi
 from services.gateway.http.identity import IdentityApi
 from services.gateway.http.images import ImagesApi
@@ -47,10 +47,7 @@ def routes_of_services() -> dict[str, list[Route]]:
     return {
         "registry": registry.routes(nothing, nothing, nothing),
         "builder": BuilderApi(nothing, nothing, nothing).routes(),
-        "deployer": [
-            *BentoApi(nothing, nothing, public_url="").routes(),
-            *OwnApi(nothing, nothing, public_url="").routes(),
-        ],
+        "deployer": deployer.routes(nothing, nothing, nothing, public_url=""),
         "events": EventsApi(nothing, nothing).routes(),
         "gateway": [
             *IdentityApi(nothing).routes(),

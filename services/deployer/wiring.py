@@ -27,7 +27,7 @@ from libs.chassis.postgres import Database, Pool, acquired, create_pool
 from libs.contracts.bus import consumers_of
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
-from services.deployer.http import BentoApi, OwnApi
+from services.deployer.http import routes
 from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Tx
 from services.deployer.settings import Settings
 from services.deployer.store import load_key
@@ -92,10 +92,7 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     return Parts(
         app=build_app(
-            [
-                *BentoApi(deployments, reading, public_url=settings.public_url).routes(),
-                *OwnApi(reading, target, public_url=settings.public_url).routes(),
-            ],
+            routes(deployments, reading, target, public_url=settings.public_url),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),

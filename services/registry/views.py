@@ -88,6 +88,7 @@ def version_view(version: Version, kind: str) -> dict[str, Any]:
         f"{kind}_repository_uid": str(version.repository_id),
         "upload_id": "",
         "build_at": moment(version.build_at),
+        "creator": person_view(version.creator) if version.creator else None,
     }
 
 

@@ -61,7 +61,12 @@ def resolved(
         manifest=described or manifest(),
         models=(model,),
         pushed_traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
-        view={"name": version, "version": version, "repository": {"name": repository}},
+        view={
+            "name": version,
+            "version": version,
+            "repository": {"name": repository},
+            "models": ["weights:w1"],
+        },
     )
 
 

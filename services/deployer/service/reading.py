@@ -1,7 +1,8 @@
 """What can be seen of deployments. Changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from libs.chassis.postgres import Database
@@ -74,6 +75,12 @@ class Reading:
             chosen = matching[selection.start : end]
             items = await _shown(tx, chosen)
         return Page(selection.start, len(items), len(matching), tuple(items))
+
+    async def running(self, org_id: UUID, fits: Callable[[Mapping[str, Any]], bool]) -> list[Shown]:
+        """Those whose latest revision has a bento that ``fits``, in its wire form; newest first."""
+        async with self._database.read() as tx:
+            shown = await _shown(tx, await tx.deployments.of_org(org_id))
+        return [each for each in shown if each.snapshot and fits(each.snapshot.bento)]
 
     async def replicas(self, deployment_id: UUID) -> list[Replica]:
         async with self._database.read() as tx:

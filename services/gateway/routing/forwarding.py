@@ -34,8 +34,14 @@ def _tree(prefix: str, service: str, noun: str) -> Iterator[Forward]:
         yield Forward(method, f"{prefix}{{below:(/.*)?}}", service, f"{noun}.{verb}")
 
 
+_BENTOS: Final = "/api/v1/bento_repositories/{repository}"
+_MODELS: Final = "/api/v1/model_repositories/{repository}"
 FORWARDS: Final = (
     Forward("POST", "/api/v2/deployments/{name}/terminate", "deployer", "deployment.terminate"),
+    Forward("GET", f"{_BENTOS}/deployments", "deployer", "deployment.read"),
+    Forward("GET", f"{_BENTOS}/bentos/{{version}}/deployments", "deployer", "deployment.read"),
+    Forward("GET", f"{_MODELS}/models/{{version}}/deployments", "deployer", "deployment.read"),
+    Forward("GET", "/api/v1/image_build_status_unsynced_bentos", "registry", "bento.read"),
     *_tree("/api/v1/bento_repositories", "registry", "bento"),
     *_tree("/api/v1/bentos", "registry", "bento"),
     *_tree("/api/v1/model_repositories", "registry", "model"),

@@ -70,6 +70,7 @@ class Version:
     seq: int
     reserved_bytes: int = 0
     upload_id: UUID | None = None
+    creator: Person | None = None
 
     @property
     def described(self) -> dict[str, Any]:

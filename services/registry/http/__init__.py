@@ -19,6 +19,7 @@ from services.registry.http.inside import InsideApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
 from services.registry.http.oci import REFUSALS, oci_routes
+from services.registry.http.operators import OperatorsApi
 from services.registry.http.repositories import LabelsApi, RepositoriesApi
 from services.registry.http.search import SearchApi
 from services.registry.http.signed import SignedApi
@@ -42,6 +43,7 @@ def routes(
         *(route for kind in Kind for route in _of_kind(cases, store, urls, kind=kind)),
         *LineageApi(cases).routes(),
         *LabelsApi(cases).routes(),
+        *OperatorsApi(cases.registry).routes(),
         *CollectionApi(cases.deletion, cases.collection).routes(),
         *InternalApi(cases.registry, cases.integrity, cases.holds).routes(),
         *SignedApi(cases, store).routes(),

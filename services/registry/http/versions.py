@@ -116,6 +116,7 @@ class VersionsApi:
             manifest=_json(body.manifest),
             labels=body.pairs,
             build_at=body.build_at,
+            creator=principal(request).person,
         )
         return await self._view(request, await self._registry.create_version(repository, draft))
 

@@ -1,11 +1,15 @@
 -- Expand: how many versions a repository shows, kept by the database itself, since whatever
--- writes versions would have to remember it; and labels that are found by an index.
+-- writes versions would have to remember it; labels that are found by an index; who pushed a
+-- version; and since when an operator of Yatai's looks after its image.
 -- Contract: nothing to drop. Rollback: older code counts anew, and the triggers keep counting.
 LOCK TABLE version IN SHARE ROW EXCLUSIVE MODE;
 ALTER TABLE repository ADD COLUMN live_versions bigint NOT NULL DEFAULT 0;
 UPDATE repository r SET live_versions = found.count
 FROM (SELECT repository_id, count(*) FROM version WHERE deleted_at IS NULL GROUP BY 1) AS found
 WHERE found.repository_id = r.id;
+
+ALTER TABLE version ADD COLUMN creator jsonb;
+ALTER TABLE version ADD COLUMN image_synced_at timestamptz;
 
 CREATE FUNCTION count_live_version() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -93,7 +93,7 @@ def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str
             return f"v.labels @> jsonb_build_object({value(name)}, {value(wanted)})"
         case "creator":
             who = value(me if one == "@me" else one)
-            return f"coalesce(r.creator ->> 'name' = {who}, false)"
+            return f"coalesce(coalesce(v.creator, r.creator) ->> 'name' = {who}, false)"
         case "module" | "is":
             # Manifests are kept as text: what is written so is at its place in any of ours.
             said = '"dev": true' if key == "is" else f'"module": {json.dumps(one)}'

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from libs.chassis.blobs import Blob, BlobDamagedError
 from libs.chassis.postgres import Database
+from libs.contracts.identity import Person
 from libs.contracts.registry import ModelReference, ResolvedBento
 from services.registry.domain import Kind, Repository, Upload, Version, models_of
 from services.registry.errors import (
@@ -26,6 +27,7 @@ from services.registry.store import FIRST_OF_LIST
 from services.registry.views import full_view
 
 ALIAS: Final = "@"
+_LOOKED_AFTER: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Registry:
         manifest: str,
         labels: tuple[tuple[str, str], ...],
         build_at: datetime,
+        creator: Person | None = None,
     ) -> Version:
         """A version that is not stored yet."""
         now = self._clock()
@@ -130,6 +133,7 @@ class Registry:
             digest=None,
             traceparent=None,
             seq=1,
+            creator=creator,
         )
 
     async def revise(
@@ -206,6 +210,21 @@ class Registry:
             digest=blob.digest,
             size_bytes=blob.size_bytes,
         )
+
+    async def look_after(self, bento: Version) -> None:
+        """An operator says that it looks after the image: others leave it alone for a while."""
+        async with self._database.transaction() as tx:
+            await tx.store.image_synced(bento.id, self._clock())
+
+    async def say_image(self, bento: Version, status: str) -> None:
+        """As an operator found it; what our own builder does is said by its events."""
+        async with self._database.transaction() as tx:
+            await tx.store.image_status(bento.id, status)
+
+    async def unsynced(self, org_id: UUID) -> list[tuple[Repository, Version]]:
+        """Bentos without an image that no operator looks after, oldest first, a hundred at most."""
+        async with self._database.read() as tx:
+            return await tx.store.unsynced(org_id, since=self._clock() - _LOOKED_AFTER)
 
     async def image_status(
         self, bento_id: UUID, status: str, *, event_id: UUID, consumer: str, built: Built | None

@@ -18,6 +18,7 @@ _COLUMNS: Final = tuple(Version.__dataclass_fields__)
 def version_of(row: Any) -> Version:
     values = {name: row[name] for name in _COLUMNS}
     values["labels"] = labels_of(row["labels"])
+    values["creator"] = person_of(row["creator"])
     return Version(**values)
 
 

@@ -26,8 +26,8 @@ _REPOSITORY = """
 """
 _ADD_VERSION = """
     INSERT INTO version (id, org_id, repository_id, version, description, manifest, labels,
-                         build_at, created_at, updated_at, upload_status)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
+                         build_at, created_at, updated_at, upload_status, creator)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11)
     ON CONFLICT (repository_id, version) WHERE deleted_at IS NULL DO NOTHING RETURNING id
 """
 _BY_NAME = """
@@ -80,6 +80,12 @@ _CHARGE = """
     RETURNING reserved_bytes + committed_bytes
 """
 _LIMIT = "SELECT maximum FROM limits WHERE org_id = $1 AND name = $2"
+_SYNCED = "UPDATE version SET image_synced_at = $2 WHERE id = $1"
+_UNSYNCED = f"""
+    {_PAGE} AND v.upload_status = 'success' AND v.image_status IN ('pending', 'building')
+    AND coalesce(v.image_synced_at, '-infinity') < $3
+    ORDER BY v.created_at, v.id LIMIT 100
+"""
 _IMAGE = "UPDATE version SET image_status = $2 WHERE id = $1"
 
 
@@ -119,6 +125,7 @@ class RegistryStore:
             made.build_at,
             made.created_at,
             made.upload_status,
+            made.creator.model_dump_json() if made.creator else None,
         )
         return added is not None
 
@@ -198,3 +205,10 @@ class RegistryStore:
 
     async def image_status(self, version_id: UUID, status: str) -> None:
         await self._connection.execute(_IMAGE, version_id, status)
+
+    async def image_synced(self, version_id: UUID, now: datetime) -> None:
+        await self._connection.execute(_SYNCED, version_id, now)
+
+    async def unsynced(self, org_id: UUID, *, since: datetime) -> list[tuple[Repository, Version]]:
+        rows = await self._connection.fetch(_UNSYNCED, org_id, "bento", since)
+        return [(repository_beside(row, "bento"), version_of(row)) for row in rows]

@@ -22,7 +22,7 @@ from libs.contracts.gateway import RouteApplied
 from libs.contracts.identity import Principal
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
-from services.deployer.http import BentoApi, OwnApi
+from services.deployer.http import routes
 from services.deployer.service import Deployments, Reading, Rollouts, Tx
 from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
 from tests.support.serving import served
@@ -184,10 +184,7 @@ async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
     async def ready() -> Readiness:
         return Readiness()
 
-    routes = [
-        *BentoApi(deployments, reading, public_url=PUBLIC).routes(),
-        *OwnApi(reading, processes, public_url=PUBLIC).routes(),
-    ]
-    app = build_app(routes, service="deployer", authenticate=authenticate, ready=ready)
+    every = routes(deployments, reading, processes, public_url=PUBLIC)
+    app = build_app(every, service="deployer", authenticate=authenticate, ready=ready)
     async with served(app) as url, aiohttp.ClientSession() as session:
         yield House(url, session, pool, bentos, keeper, processes, controller, rollouts, woken)

@@ -174,3 +174,35 @@ async def test_totals_follow_whatever_happens_to_versions(session: aiohttp.Clien
     assert await totals() == [1, 1, 0]
     await send(session, "POST", "/api/registry/gc", {"empty": True, "force": True})
     assert await totals() == [1, 1, 0]
+
+
+async def test_operators_of_yatai_find_what_has_no_image(session: aiohttp.ClientSession) -> None:
+    for version in ("v1", "v2", "v3"):
+        await create(session, version)
+    for version in ("v1", "v2"):
+        await send(session, "PUT", f"{BENTOS}/{version}/upload", archive(version))
+
+    async def without(org: str = "1") -> list[str]:
+        path, headers = "/api/v1/image_build_status_unsynced_bentos", {"X-Test-Org": org}
+        async with session.get(path, headers=headers) as answer:
+            assert answer.status == 200
+            return [
+                f"{each['repository']['name']}:{each['version']}" for each in await answer.json()
+            ]
+
+    assert await without() == ["iris:v1", "iris:v2"]
+    assert await without(org="2") == []
+    status, seen = await send(session, "PATCH", f"{BENTOS}/v1/update_image_build_status_syncing_at")
+    assert (status, await without()) == (200, ["iris:v2"])
+    path = f"{BENTOS}/v2/update_image_build_status"
+    status, seen = await send(session, "PATCH", path, {"image_build_status": "success"})
+    assert (status, seen["image_build_status"], await without()) == (200, "success", [])
+    assert (await send(session, "PATCH", path, {"image_build_status": "great"}))[0] == 422
+
+
+async def test_a_version_says_who_made_it(session: aiohttp.ClientSession) -> None:
+    await create(session, "v1")
+    _, seen = await send(session, "GET", f"{BENTOS}/v1")
+    assert (seen["creator"]["name"], seen["creator"]["resource_type"]) == ("ada", "user")
+    assert await listed(session, "creator:ada") == await listed(session, "creator:@me") == ["v1"]
+    assert await listed(session, "-creator:ada") == []
