@@ -1,21 +1,28 @@
-"""Bytes rot on the disk: of ten thousand reads none is wrong, and the scrubber finds them all."""
+"""Bytes rot where they lie: of ten thousand reads none is wrong, and every one is found."""
 
 import random
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from libs.chassis.blobs import CHUNK, Blob, BlobDamagedError, FileBlobs
+import pytest
+
+from libs.chassis.blobs import CHUNK, Blob, BlobDamagedError, BlobStore, FileBlobs
+from libs.chassis.blobs.s3open import client_of, open_s3
 from libs.chassis.postgres import Database, Pool
 from services.registry.service import Integrity, Tx
 from services.registry.wiring import bind
+from tests.support.s3 import S3Server
 
 BLOBS = 200
-READS = 10_000
+Rot = Callable[[str, random.Random], Awaitable[None]]
+"""Of what lies at a place."""
 
 
 async def stored(
-    store: FileBlobs, database: Database[Tx], chance: random.Random
+    store: BlobStore, database: Database[Tx], chance: random.Random
 ) -> list[tuple[Blob, bytes]]:
     found = []
     for number in range(BLOBS):
@@ -30,9 +37,9 @@ async def stored(
     return found
 
 
-def rot(path: Path, chance: random.Random) -> None:
-    """A flipped bit, a lost tail, a sector of zeros, or a file that is gone."""
-    content = bytearray(path.read_bytes())
+def rotten(whole: bytes, chance: random.Random) -> bytes | None:
+    """A flipped bit, a lost tail, a sector of zeros, or nothing at all any more."""
+    content = bytearray(whole)
     at = chance.randrange(len(content))
     match chance.randrange(4):
         case 0:
@@ -40,29 +47,76 @@ def rot(path: Path, chance: random.Random) -> None:
         case 1:
             del content[at:]
         case 2:
-            before = bytes(content)
             content[at : at + 512] = bytes(len(content[at : at + 512]))
-            if content == before:
+            if content == whole:
                 content[at] ^= 255
         case _:
+            return None
+    return bytes(content)
+
+
+@asynccontextmanager
+async def on_disk(folder: Path) -> AsyncIterator[tuple[BlobStore, Rot]]:
+    async def rot(place: str, chance: random.Random) -> None:
+        path = folder / place
+        content = rotten(path.read_bytes(), chance)
+        if content is None:
             path.unlink()
-            return
-    path.write_bytes(content)
+        else:
+            path.write_bytes(content)
+
+    yield FileBlobs(folder), rot
 
 
-async def test_no_wrong_byte_is_read_and_every_one_is_found(pool: Pool, tmp_path: Path) -> None:
+@asynccontextmanager
+async def in_a_bucket(server: S3Server) -> AsyncIterator[tuple[BlobStore, Rot]]:
+    made = await server.bucket()
+    async with open_s3(made) as store, client_of(made, made.endpoint) as client:
+
+        async def rot(place: str, chance: random.Random) -> None:
+            answer = await client.get_object(Bucket=made.bucket, Key=place)
+            content = rotten(await answer["Body"].read(), chance)
+            if content is None:
+                await client.delete_object(Bucket=made.bucket, Key=place)
+            else:
+                await client.put_object(Bucket=made.bucket, Key=place, Body=content)
+
+        yield store, rot
+
+
+@pytest.fixture
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[tuple[BlobStore, Rot]]:
+    if request.getfixturevalue("where") == "disk":
+        async with on_disk(tmp_path) as opened:
+            yield opened
+        return
+    server: S3Server = request.getfixturevalue("s3_server")
+    async with in_a_bucket(server) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("where", "reads"),
+    [("disk", 10_000), ("bucket", 1_500), pytest.param("bucket", 10_000, marks=pytest.mark.soak)],
+)
+async def test_no_wrong_byte_is_read_and_every_one_is_found(
+    pool: Pool, store: tuple[BlobStore, Rot], where: str, reads: int
+) -> None:
+    del where  # the store's
     seed = time.time_ns()
     print(f"seed {seed}")
     chance = random.Random(seed)  # noqa: S311 - no secret
-    store, database = FileBlobs(tmp_path), Database(pool, bind)
-    integrity = Integrity(database, store)
-    blobs = await stored(store, database, chance)
-    rotten = chance.sample(blobs, BLOBS // 4)
-    for blob, _ in rotten:
-        rot(tmp_path / blob.location, chance)
+    (blob_store, rot), database = store, Database(pool, bind)
+    integrity = Integrity(database, blob_store)
+    blobs = await stored(blob_store, database, chance)
+    touched = chance.sample(blobs, BLOBS // 4)
+    for blob, _ in touched:
+        await rot(blob.location, chance)
 
     wrong = refused = 0
-    for _ in range(READS):
+    for _ in range(reads):
         blob, content = chance.choice(blobs)
         first = chance.randrange(blob.size_bytes)
         length = chance.randrange(1, blob.size_bytes - first + 1)
@@ -79,9 +133,9 @@ async def test_no_wrong_byte_is_read_and_every_one_is_found(pool: Pool, tmp_path
 
     while await integrity.check_oldest(older_than=timedelta(0), bytes_per_second=1e15):
         found = await pool.fetchval("SELECT count(*) FROM blob WHERE state = 'damaged'")
-        if found == len(rotten):
+        if found == len(touched):
             break
     damaged = {
         row["digest"] for row in await pool.fetch("SELECT digest FROM blob WHERE state = 'damaged'")
     }
-    assert damaged == {blob.digest for blob, _ in rotten}
+    assert damaged == {blob.digest for blob, _ in touched}
