@@ -63,9 +63,9 @@ def measure() -> list[Row]:
 def _rows(ours: Server, kept: Server, thrown: Server) -> list[Row]:
     push, pull = median(ours.pushes), median(ours.pulls)
     return [
-        Row(f"push {_MIB} MiB", push, "s", median(kept.pushes), "write + fsync", 1.15, _ROUNDS),
+        Row(f"push {_MIB} MiB", push, "s", median(kept.pushes), "write + fsync", 1.10, _ROUNDS),
         Row(f"push {_MIB} MiB", push, "s", median(thrown.pushes), "throw away", None, _ROUNDS),
-        Row(f"pull {_MIB} MiB", pull, "s", median(kept.pulls), "FileResponse", 1.25, _ROUNDS),
+        Row(f"pull {_MIB} MiB", pull, "s", median(kept.pulls), "FileResponse", 1.20, _ROUNDS),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -18,6 +19,8 @@ from libs.chassis.blobs.receiving import Receiving, in_thread
 from libs.chassis.blobs.store import CHUNK, Blob, Observer, Stored
 
 _FLUSH_EVERY: Final = 64 * 2**20
+_BLOCK: Final = 4096
+"""What is written past the page cache begins and ends with one."""
 _RESERVE: Final = 64 * 2**20
 """Left free for everything else that must go on writing on a full disk."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -113,24 +116,41 @@ class FileBlobs:
 
 
 class _FileSink:
-    """Flushed every 64 MiB beside the writing, so that disk and processors are busy together."""
+    """What nobody will read soon goes past the page cache: that costs a tenth of the time.
+
+    The rest is flushed every 64 MiB beside the writing: disk and processors are busy together.
+    """
 
     def __init__(self, file: IO[bytes], path: Path, *, root: Path, hot: bool) -> None:
         self._file = file
         self._path = path
         self._root = root
         self._hot = hot
+        self._direct = not hot and _go_direct(file, on=True)
         self._unflushed = 0
         self._size = 0
         self._flushing: asyncio.Future[None] | None = None
 
     def write(self, chunk: memoryview) -> None:
         self._size += len(chunk)
-        rest = chunk
         with self._room():
+            rest = self._past_the_cache(chunk) if self._direct else chunk
+            self._unflushed += len(rest)
             while rest:
                 rest = rest[self._file.write(rest) :]
-        self._unflushed += len(chunk)
+
+    def _past_the_cache(self, chunk: memoryview) -> memoryview:
+        """What is left of ``chunk``: the end of a file fills no block, and not every disk will."""
+        rest = chunk
+        try:
+            while rest and len(rest) % _BLOCK == 0:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+        if rest:
+            self._direct = _go_direct(self._file, on=False)
+        return rest
 
     async def advance(self) -> None:
         if self._unflushed >= _FLUSH_EVERY:
@@ -195,6 +215,17 @@ def _changed(path: Path) -> datetime:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except FileNotFoundError:
         return datetime.max.replace(tzinfo=UTC)
+
+
+def _go_direct(file: IO[bytes], *, on: bool) -> bool:
+    """Whether what is written next goes past the page cache."""
+    direct = getattr(os, "O_DIRECT", 0)
+    flags = fcntl.fcntl(file, fcntl.F_GETFL)
+    try:
+        fcntl.fcntl(file, fcntl.F_SETFL, flags | direct if on else flags & ~direct)
+    except OSError:  # a file system that knows nothing of it
+        return False
+    return on and direct != 0
 
 
 def _let_go(file: IO[bytes]) -> None:

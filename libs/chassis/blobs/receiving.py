@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from mmap import mmap
 from typing import Protocol
 
 import xxhash
@@ -41,7 +42,7 @@ class Receiving:
         self._chunks = bytearray()
         # What is small needs no big buffers, and most images have many small parts.
         room = CHUNK if expected is None else max(1, min(expected, CHUNK))
-        self._filling, self._resting = bytearray(room), bytearray()
+        self._filling, self._resting = _buffer(room), _buffer(0)
         self._filled = 0
         self._size = 0
         self._writing: asyncio.Future[None] | None = None
@@ -52,7 +53,7 @@ class Receiving:
         rest = memoryview(data)
         while rest:
             if self._filled == len(self._filling):
-                self._filling += bytes(CHUNK - self._filled)
+                self._grow()
             taken = rest[: len(self._filling) - self._filled]
             self._filling[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
@@ -79,10 +80,16 @@ class Receiving:
     async def _store(self) -> None:
         """Hand what was filled to a thread, once the chunk before it is written."""
         await self._settled()
-        chunk = memoryview(self._filling)[: self._filled]
-        resting = self._resting or bytearray(CHUNK if self._filled == CHUNK else 1)
+        chunk = self._filling[: self._filled]
+        resting = self._resting or _buffer(CHUNK if self._filled == CHUNK else 1)
         self._filling, self._resting, self._filled = resting, self._filling, 0
         self._writing = in_thread(partial(self._put, chunk))
+
+    def _grow(self) -> None:
+        """More comes than was said."""
+        larger = _buffer(CHUNK)
+        larger[: self._filled] = self._filling[: self._filled]
+        self._filling = larger
 
     async def _settled(self) -> None:
         if self._writing is not None:
@@ -96,6 +103,11 @@ class Receiving:
         self._sha.update(chunk)
         self._chunks += xxhash.xxh3_128_digest(chunk)
         self._sink.write(chunk)
+
+
+def _buffer(size: int) -> memoryview:
+    """Whole chunks begin at a page: so disks can be written from them without a copy."""
+    return memoryview(mmap(-1, size) if size == CHUNK else bytearray(size))
 
 
 def in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
