@@ -63,7 +63,8 @@ class Receiver:
             await flow.received(received, whole=True)
             blob = await receiving.commit()
         try:
-            described(walk.finish(), f"{repository.name}:{upload.version}")
+            tag = f"{repository.name}:{upload.version}"
+            await asyncio.to_thread(described, walk.finish(), tag)
         except ServiceError:
             await self._blobs.remove(blob.location)
             raise

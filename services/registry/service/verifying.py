@@ -78,7 +78,8 @@ class Verifying:
         walk = ArchiveWalk(Kind(repository.kind).description_file)
         blob = await self._adopted(transfer, walk)
         try:
-            described(walk.finish(), f"{repository.name}:{version.version}")
+            tag = f"{repository.name}:{version.version}"
+            await asyncio.to_thread(described, walk.finish(), tag)
             await self._uploads.renew(version, blob.size_bytes)
         except ServiceError:
             if blob.location != transfer.location:
