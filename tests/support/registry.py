@@ -213,9 +213,9 @@ async def held(content: bytes, go_on: asyncio.Event) -> AsyncIterator[bytes]:
     yield content[-512:]
 
 
-async def usage(pool: Pool) -> tuple[int, int]:
+async def usage(pool: Pool, org_id: UUID = ORG) -> tuple[int, int]:
     """Reserved and committed bytes as counted, which are at any moment what they sum up to."""
-    row = await pool.fetchrow(_USAGE, ORG)
+    row = await pool.fetchrow(_USAGE, org_id)
     assert row is not None
     counted = (row["reserved_bytes"] or 0, row["committed_bytes"] or 0)
     assert counted == (row["reserved"], row["stored"])

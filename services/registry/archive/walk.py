@@ -9,10 +9,18 @@ from services.registry.errors import ArchiveRefusedError
 
 BLOCK: Final = 512
 NAME_BYTES: Final = 64 * 1024
+_DIGITS: Final = 20
+"""Of a number in an extended header, and what follows it."""
 _DESCRIPTION_BYTES: Final = 8 * 2**20
 _BESIDE_BYTES: Final = 2**20
 _ENTRIES: Final = 1_000_000
 _LINKED: Final = 100_000
+_LINKED_BYTES: Final = 16 * 2**20
+"""All names of links together: they are what is held of an archive."""
+_PATH_BYTES: Final = 4096
+"""No system opens a longer one."""
+_BEFORE_ONE: Final = 16
+"""Extended headers in a row: programs call themselves for each, and nobody needs three."""
 _SPARSE: Final = b"GNU.sparse."
 """Records that give an entry another name and size for those who know them."""
 _EXTENDED: Final = b"xgLK"
@@ -35,11 +43,13 @@ class ArchiveWalk:
         self._skip = 0
         self._kind = b""
         self._entries = 0
+        self._extending = 0
         self._ended = False
         self._names: dict[str, str] = {}
         self._links: set[str] = set()
         self._shared: set[str] = set()
         self._place = ""
+        self._linked_bytes = 0
         self.description: bytes | None = None
         self.beside: dict[str, bytes] = {}
         """Contents of those files that were asked for, are there, and not too large."""
@@ -82,8 +92,12 @@ class ArchiveWalk:
         if self._entries > _ENTRIES:
             raise ArchiveRefusedError(f"more than {_ENTRIES} entries")
         if entry.type in _EXTENDED:
+            self._extending += 1
+            if self._extending > _BEFORE_ONE:
+                raise ArchiveRefusedError("an entry has more extended headers than anybody needs")
             self._take(entry, limit=NAME_BYTES)
             return
+        self._extending = 0
         self._entry(entry)
 
     def _entry(self, entry: tarfile.TarInfo) -> None:
@@ -91,6 +105,8 @@ class ArchiveWalk:
         target = self._names.pop("linkpath", entry.linkname)
         size = int(self._names.pop("size", str(entry.size)))
         self._names.clear()
+        if max(len(name), len(target)) > _PATH_BYTES:
+            raise ArchiveRefusedError(f"{name[:200]!r} has a path of more than {_PATH_BYTES} bytes")
         parts = check(name, entry.type, target)
         self._never_through_a_link(parts, entry.type, name)
         self._place = "/".join(parts)
@@ -111,16 +127,26 @@ class ArchiveWalk:
 
         What is written over a link changes another file with some programs, and not with others.
         """
-        if any("/".join(parts[: depth + 1]) in self._links for depth in range(len(parts))):
+        if self._links and any(
+            "/".join(parts[: depth + 1]) in self._links for depth in range(len(parts))
+        ):
             raise ArchiveRefusedError(f"{name[:200]!r} is written through a symbolic link")
         if kind in _FILES and "/".join(parts) in self._shared:
             raise ArchiveRefusedError(f"{name[:200]!r} is written over a hard link")
 
     def _link(self, place: str, kind: bytes, target: str) -> None:
+        if kind not in _LINKS:
+            return
+        self._linked_bytes += len(place)
         if kind == tarfile.SYMTYPE:
             self._links.add(place)
-        elif kind == tarfile.LNKTYPE:
+        else:
+            self._linked_bytes += len(target)
             self._shared |= {place, "/".join(_inside(target, target))}
+        if self._linked_bytes > _LINKED_BYTES:
+            raise ArchiveRefusedError(
+                f"the names of its links have more than {_LINKED_BYTES} bytes"
+            )
         if len(self._links) + len(self._shared) > _LINKED:
             raise ArchiveRefusedError(f"more than {_LINKED} links")
 
@@ -208,12 +234,12 @@ def _inside(path: str, name: str) -> list[str]:
 
 def _pax(content: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
-    rest = content
-    while rest.strip(b"\0"):
-        length, _, _ = rest.partition(b" ")
-        if not length.isdigit() or not len(length) < int(length) <= len(rest):
+    at, end = 0, len(content.rstrip(b"\0"))
+    while at < end:
+        digits, _, _ = content[at : at + _DIGITS].partition(b" ")
+        if not digits.isdigit() or not len(digits) < int(digits) <= len(content) - at:
             raise ArchiveRefusedError("an extended header is malformed")
-        record = rest[len(length) + 1 : int(length) - 1]
+        record = content[at + len(digits) + 1 : at + int(digits) - 1]
         key, _, value = record.partition(b"=")
         if key.startswith(_SPARSE):
             raise ArchiveRefusedError("sparse files are not understood")
@@ -223,7 +249,7 @@ def _pax(content: bytes) -> dict[str, str]:
             if not value.isdigit() or len(value) > len(str(2**62)):
                 raise ArchiveRefusedError("an extended header has a malformed size")
             found["size"] = value.decode()
-        rest = rest[int(length) :]
+        at += int(digits)
     return found
 
 

@@ -64,7 +64,7 @@ class Receiver:
             await flow.received(received, whole=True)
             blob = await receiving.commit()
         try:
-            described(walk.finish(), tag)
+            await asyncio.to_thread(described, walk.finish(), tag)
         except ServiceError:
             await self._blobs.remove(blob.location)
             raise

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from yaml import CSafeLoader, YAMLError, load
-
-from services.registry.archive import ArchiveWalk
+from services.registry.archive import ArchiveWalk, top_of
 from services.registry.domain import Kind
 from services.registry.errors import ArchiveRefusedError
 
@@ -25,12 +23,7 @@ def lock_in(walk: ArchiveWalk) -> str:
 
 def described(content: bytes, tag: str) -> None:
     """That it is ``tag``. Raises ``ArchiveRefusedError``."""
-    try:
-        said = load(content, Loader=CSafeLoader)
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ArchiveRefusedError(f"its description is no YAML: {error}") from error
-    if not isinstance(said, dict):
-        raise ArchiveRefusedError("its description is no mapping")
+    said = top_of(content)
     name = f"{said.get('name')}:{said.get('version')}"
     if name != tag:
         raise ArchiveRefusedError(f"the archive is {name[:200]!r}, not '{tag}'")

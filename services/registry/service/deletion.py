@@ -93,7 +93,7 @@ class Deletion:
     ) -> datetime:
         now = self._clock()
         held = await tx.store.lock(version_id)
-        if held.upload_status == Upload.UPLOADING:
+        if held.upload_status in {Upload.UPLOADING, Upload.VERIFYING}:
             await end_upload(tx, held, GIVEN_UP, now=now)
         until = now + self._undo
         seq = await tx.trash.delete(version_id, now=now, purge_at=until, actor=actor)

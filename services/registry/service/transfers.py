@@ -14,6 +14,7 @@ from libs.chassis.postgres import Database
 from services.registry.domain import Repository, Strategy, Transfer, Version
 from services.registry.errors import NotUploadedError, TransferUnknownError
 from services.registry.service.tx import Tx
+from services.registry.service.uploads import lock_live
 
 LIFETIME: Final = timedelta(hours=24)
 """Of an upload; S3 takes no signature that is older than a week."""
@@ -129,7 +130,7 @@ class Transfers:
     async def finish(self, version: Version) -> bool:
         """The client has sent everything: verify it. False when it used no signed URL."""
         async with self._database.transaction() as tx:
-            await tx.store.lock(version.id)
+            await lock_live(tx, version)
             found = await tx.transfers.latest(version.id)
             if found is None:
                 return False

@@ -14,7 +14,7 @@ from libs.chassis.blobs import Blob, BlobStore
 from libs.chassis.postgres import Database, DatabaseUnavailableError
 from libs.contracts.registry import BentoPushed, ModelPushed
 from services.registry.domain import Kind, Repository, Upload, Version
-from services.registry.errors import QuotaExceededError, UploadLostError
+from services.registry.errors import QuotaExceededError, UploadLostError, VersionNotFoundError
 from services.registry.service.tx import Tx
 
 INTERRUPTED: Final = "the upload was interrupted; push again"
@@ -63,14 +63,14 @@ class Uploads:
     async def fail(self, upload: Version, reason: str) -> None:
         """The upload is over. Nothing happens where it was not the version's any more."""
         async with self._database.transaction() as tx:
-            held = await tx.store.lock(upload.id)
-            if held.upload_id == upload.upload_id:
+            held = await tx.store.lock_if_there(upload.id)
+            if held is not None and held.upload_id == upload.upload_id:
                 await self._fail(tx, held, reason)
 
     async def give_up(self, version: Version, reason: str) -> Version:
         """A client will send nothing. Where bytes flow, they are somebody else's."""
         async with self._database.transaction() as tx:
-            held = await tx.store.lock(version.id)
+            held = await lock_live(tx, version)
             if held.upload_id is None and held.upload_status != Upload.SUCCESS:
                 await self._fail(tx, held, reason)
             return await tx.store.lock(version.id)
@@ -130,7 +130,7 @@ class Uploads:
     async def _open(self, version: Version, size: int, *, upload_id: UUID | None) -> Version:
         try:
             async with self._database.transaction() as tx:
-                held = await tx.store.lock(version.id)
+                held = await lock_live(tx, version)
                 if upload_id is None and held.upload_id is not None:
                     return held
                 await charge(tx, held, reserved=size)
@@ -147,8 +147,8 @@ class Uploads:
             raise
 
     async def _own(self, tx: Tx, upload: Version) -> Version:
-        held = await tx.store.lock(upload.id)
-        if held.upload_id != upload.upload_id:
+        held = await tx.store.lock_if_there(upload.id)
+        if held is None or held.upload_id != upload.upload_id:
             raise UploadLostError(
                 f"the upload of '{upload.version}' was given up, or a newer one took its place"
             )
@@ -185,6 +185,14 @@ class Flow:
         await self._uploads.renew(self._upload, reserved)
         self._reserved = reserved
         self._renewed = self._clock.time()
+
+
+async def lock_live(tx: Tx, version: Version) -> Version:
+    """As it is now. What lies in the trash takes no bytes: they would be said to be pushed."""
+    held = await tx.store.lock_if_there(version.id)
+    if held is None or not await tx.trash.is_live(held.id):
+        raise VersionNotFoundError(f"'{version.version}' was deleted meanwhile")
+    return held
 
 
 async def end_upload(tx: Tx, held: Version, reason: str, *, now: datetime) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -56,8 +57,10 @@ class Verifying:
             correlation_id=transfer.correlation,
             traceparent=transfer.traceparent,
         )
+        repository, version = found
         with bound(cause):
-            await self._settle(transfer, *found)
+            # Whoever has taken the version's upload since then must not be taken for this one.
+            await self._settle(transfer, repository, replace(version, upload_id=transfer.id))
         return True
 
     async def _settle(self, transfer: Transfer, repository: Repository, version: Version) -> None:
@@ -75,7 +78,8 @@ class Verifying:
         walk = walk_of(repository.kind)
         blob = await self._adopted(transfer, walk)
         try:
-            described(walk.finish(), f"{repository.name}:{version.version}")
+            tag = f"{repository.name}:{version.version}"
+            await asyncio.to_thread(described, walk.finish(), tag)
             await self._uploads.renew(version, blob.size_bytes)
         except ServiceError:
             if blob.location != transfer.location:

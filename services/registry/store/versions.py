@@ -135,7 +135,13 @@ class RegistryStore:
         return version_of(row) if row else None
 
     async def lock(self, version_id: UUID) -> Version:
+        """One that cannot be gone."""
         return version_of(await self._connection.fetchrow(_LOCK, version_id))
+
+    async def lock_if_there(self, version_id: UUID) -> Version | None:
+        """None where it was purged meanwhile."""
+        row = await self._connection.fetchrow(_LOCK, version_id)
+        return version_of(row) if row else None
 
     async def newest(
         self,
