@@ -43,18 +43,6 @@ class AliasShown:
     moved_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AliasMove:
-    """``before`` and ``after`` are versions; null where it pointed to nothing."""
-
-    id: UUID
-    alias: str
-    before: str | None
-    after: str | None
-    actor: str
-    moved_at: datetime
-
-
 class AliasApi:
     def __init__(self, registry: Registry, aliases: Aliases, kind: Kind) -> None:
         self._registry = registry
@@ -91,7 +79,7 @@ class AliasApi:
         found = await self._aliases.history(
             await self._repository(request), _name(request), before=before, count=asked.count + 1
         )
-        return json_response(page_of([(_moved(each), [each.id]) for each in found], asked.count))
+        return json_response(page_of([(each, [each.id]) for each in found], asked.count))
 
     async def move(self, request: web.Request) -> web.Response:
         body = await read_body(request, MoveAlias)
@@ -139,17 +127,13 @@ def _view(alias: Alias) -> AliasShown:
     return AliasShown(alias.name, alias.version, alias.protected, alias.seq, alias.moved_at)
 
 
-def _moved(move: Move) -> AliasMove:
-    return AliasMove(move.id, move.alias, move.before, move.after, move.actor, move.moved_at)
-
-
 _ALL = Operation("{}_aliases", "Aliases of a repository", query=PageQuery, answer=Page[AliasShown])
 _ONE = Operation("{}_alias", "What an alias points to", answer=AliasShown)
 _HISTORY = Operation(
     "{}_alias_history",
     "Who moved an alias, when; newest first",
     query=PageQuery,
-    answer=Page[AliasMove],
+    answer=Page[Move],
 )
 _MOVE = Operation(
     "move_{}_alias",
