@@ -145,7 +145,7 @@ class Making:
 def _manifest(bento: Path) -> Mapping[str, Any]:
     try:
         manifest = yaml.safe_load((bento / "bento.yaml").read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BuildFailedError("archive-invalid", f"bento.yaml cannot be read: {error}") from error
     if not isinstance(manifest, Mapping):
         raise BuildFailedError("archive-invalid", "bento.yaml is no mapping")

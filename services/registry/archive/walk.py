@@ -1,5 +1,6 @@
 """Walk a tar as its bytes arrive: bounded, pure, and never trusting what a header says."""
 
+import re
 import tarfile
 from collections.abc import Collection
 from itertools import dropwhile
@@ -11,6 +12,8 @@ BLOCK: Final = 512
 NAME_BYTES: Final = 64 * 1024
 _DIGITS: Final = 20
 """Of a number in an extended header, and what follows it."""
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{100}")
+"""Python's tarfile looks for the end of a number from each of its digits: seconds per header."""
 _DESCRIPTION_BYTES: Final = 8 * 2**20
 _BESIDE_BYTES: Final = 2**20
 _ENTRIES: Final = 1_000_000
@@ -85,6 +88,8 @@ class ArchiveWalk:
 
     def _header(self, block: bytes) -> None:
         if not block.strip(b"\0"):
+            if self._extending:
+                raise ArchiveRefusedError("its last header is of an entry that never comes")
             self._ended = True
             return
         entry = header_in(block)
@@ -233,6 +238,8 @@ def _inside(path: str, name: str) -> list[str]:
 
 
 def _pax(content: bytes) -> dict[str, str]:
+    if _LONG_NUMBER.search(content):
+        raise ArchiveRefusedError("an extended header has a number that nobody needs")
     found: dict[str, str] = {}
     at, end = 0, len(content.rstrip(b"\0"))
     while at < end:
