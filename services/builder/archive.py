@@ -57,7 +57,10 @@ def _unpack(file: io.BufferedReader, folder: Path) -> None:
             if entries > _ENTRIES:
                 raise tarfile.ReadError(f"more than {_ENTRIES} entries")
             _check(member, links)
-            tar.extract(member, folder, filter="data", set_attrs=True)
+            if member.islnk():
+                _link(folder, member)
+            else:
+                tar.extract(member, folder, filter="data", set_attrs=True)
             tar.members.clear()  # type: ignore[attr-defined]  # it keeps all that it has read
         file.seek(tar.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -68,7 +71,8 @@ def _check(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
     """Nothing outside, nothing but files, folders and links, and nothing through a link."""
     path = PurePosixPath(member.name)
     through = links & {path, *path.parents}
-    if member.issym():
+    target = PurePosixPath(member.linkname)
+    if member.issym() or member.islnk():
         links.add(path)
     if (
         path.is_absolute()
@@ -76,10 +80,24 @@ def _check(member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
         or through
         or member.size < 0
         or member.issparse()
-        or not (member.isreg() or member.isdir() or member.issym())
+        or not (member.isreg() or member.isdir() or member.issym() or member.islnk())
         or (member.issym() and _leads_out(path, member.linkname))
+        or (member.islnk() and (target.is_absolute() or ".." in target.parts))
     ):
         raise BuildFailedError("archive-invalid", f"the archive holds {member.name[:200]!r}")
+    if member.islnk():
+        links.add(target)  # what is written to one name now would change the other
+
+
+def _link(folder: Path, member: tarfile.TarInfo) -> None:
+    """Of a file that was unpacked before, as ``tar`` packs a file that has two names."""
+    target = folder / member.linkname
+    if target.resolve() != folder.resolve() / member.linkname or not target.is_file():
+        raise BuildFailedError("archive-invalid", f"{member.name[:200]!r} links to no file")
+    path = folder / member.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.hardlink_to(target)
 
 
 def _leads_out(path: PurePosixPath, target: str) -> bool:

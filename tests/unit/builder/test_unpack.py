@@ -152,3 +152,32 @@ def test_whatever_is_in_it_and_whatever_rots_nothing_leaves(
         unpack(packed(folder, [bytes(content)]), folder / "into")
     assert outside(folder) == set()
     assert leads_out(folder) == []
+
+
+def test_a_file_of_two_names_has_both(tmp_path: Path) -> None:
+    """As ``tarfile`` packs a folder in which a file was linked: the registry takes it."""
+    linked = entry("a/y", kind=tarfile.LNKTYPE, target="a/x")
+    file = packed(tmp_path, [FIRST, entry("a/x", b"content"), linked, ENDED])
+    unpack(file, tmp_path / "into")
+
+    assert (tmp_path / "into/a/y").read_bytes() == b"content"
+    assert (tmp_path / "into/a/y").samefile(tmp_path / "into/a/x")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [entry("y", kind=tarfile.LNKTYPE, target="later"), entry("later", b"x")],
+        [entry("y", kind=tarfile.LNKTYPE, target="y")],
+        [
+            entry("s", kind=tarfile.SYMTYPE, target="bento.yaml"),
+            entry("y", kind=tarfile.LNKTYPE, target="s"),
+        ],
+        [entry("y", kind=tarfile.LNKTYPE, target="bento.yaml"), entry("bento.yaml", b"x")],
+    ],
+)
+def test_a_second_name_of_nothing_or_of_a_link_is_refused(
+    tmp_path: Path, parts: list[bytes]
+) -> None:
+    with pytest.raises(BuildFailedError):
+        unpack(packed(tmp_path, [FIRST, *parts, ENDED]), tmp_path / "into")
