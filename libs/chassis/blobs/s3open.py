@@ -3,11 +3,12 @@
 import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import ClientError
 
 from libs.chassis.blobs.cache import ChunkCache
@@ -49,6 +50,12 @@ async def open_s3(settings: S3Settings) -> AsyncIterator[S3Blobs]:
         )
 
 
+@cache
+def _session() -> AioSession:
+    """One for all clients: it reads its descriptions of S3 once."""
+    return get_session()
+
+
 @asynccontextmanager
 async def client_of(settings: S3Settings, endpoint: str | None) -> AsyncIterator["S3Client"]:
     """Sums are our own and explicit: what libraries add by themselves, many stores refuse."""
@@ -58,7 +65,7 @@ async def client_of(settings: S3Settings, endpoint: str | None) -> AsyncIterator
             "aws_access_key_id": settings.access_key.get_secret_value(),
             "aws_secret_access_key": settings.secret_key.get_secret_value(),
         }
-    async with get_session().create_client(
+    async with _session().create_client(
         "s3",
         region_name=settings.region,
         endpoint_url=endpoint,
