@@ -6,7 +6,17 @@ from typing import Final
 
 import typer
 
-from cli.commands import carry, containers, database, demo, doctor, lifecycle, platform, safety
+from cli.commands import (
+    carry,
+    containers,
+    database,
+    demo,
+    doctor,
+    lifecycle,
+    platform,
+    safety,
+    secret,
+)
 from cli.commands.registry import registry_app
 from cli.errors import CommandError
 
@@ -27,6 +37,7 @@ app.command()(platform.logs)
 app.command()(platform.builds)
 for _kind in ("model", "bento"):
     app.add_typer(registry_app(_kind))
+app.add_typer(secret.app)
 app.command()(safety.backup)
 app.command()(safety.restore)
 app.command()(carry.export)

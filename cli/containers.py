@@ -19,6 +19,7 @@ from cli.errors import CommandError
 from cli.home import SERVICES, Home, change, create, write_private
 from cli.supervisor.layout import Layout
 from libs.chassis.keys import generate_keys
+from libs.chassis.sealing import generate_sealing_key
 
 PORTS: Final[Mapping[str, int]] = {
     "postgres": 5432,
@@ -63,6 +64,7 @@ def prepare(
     create(home)
     identity = change(home, host=_ANYWHERE, ports=dict(ports))
     generate_keys(home.keys, SERVICES)
+    generate_sealing_key(home.sealing_keys)
     layout = Layout(home, identity, home.marker(), home.secrets(), hosts)
     home.nats.mkdir(exist_ok=True)
     nats.write_configuration(

@@ -64,6 +64,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def sealing_keys(self) -> Path:
+        """Of secrets; the first one seals."""
+        return self.keys / "sealing"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 

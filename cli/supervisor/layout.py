@@ -104,6 +104,7 @@ class Layout:
             case "deployer":
                 return {
                     "ROOT": str(root / "deployer"),
+                    "SECRET_KEYS_FILE": str(self.home.sealing_keys),
                     "MARKER": f"{self.marker}:deployment",
                     "PUBLIC_URL": self.endpoints_url,
                 }

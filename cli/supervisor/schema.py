@@ -4,7 +4,7 @@ import asyncio
 from typing import Final, Literal
 
 from cli.errors import CommandError
-from cli.home import SERVICES, change
+from cli.home import SERVICES, Home, change
 from cli.supervisor.forks import Forks
 from cli.supervisor.layout import Layout, migrations_fingerprint
 from cli.supervisor.recipes import order
@@ -19,6 +19,7 @@ _TOLD_LINES: Final = 15
 
 async def prepare(layout: Layout, forks: Forks) -> None:
     """Make keys, roles and databases, unless this home has them."""
+    await asyncio.to_thread(_make_sealing_key, layout.home)
     if layout.home.identity().prepared:
         return
     log = layout.home.log("prepare")
@@ -28,6 +29,15 @@ async def prepare(layout: Layout, forks: Forks) -> None:
             f"the databases could not be prepared:\n{tail(log, _TOLD_LINES)}", f"see {log}"
         )
     change(layout.home, prepared=True)
+
+
+def _make_sealing_key(home: Home) -> None:
+    """Also for a home that was made before there were secrets."""
+    if not home.sealing_keys.exists():
+        from libs.chassis.sealing import generate_sealing_key
+
+        home.keys.mkdir(mode=0o700, exist_ok=True)
+        generate_sealing_key(home.sealing_keys)
 
 
 async def migrate(layout: Layout, forks: Forks, phase: Phase) -> None:

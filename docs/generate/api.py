@@ -47,7 +47,7 @@ def routes_of_services() -> dict[str, list[Route]]:
     return {
         "registry": registry.routes(nothing, nothing, nothing),
         "builder": BuilderApi(nothing, nothing, nothing).routes(),
-        "deployer": deployer.routes(nothing, nothing, nothing, public_url=""),
+        "deployer": deployer.routes(nothing, nothing, public_url=""),
         "events": EventsApi(nothing, nothing).routes(),
         "gateway": [
             *IdentityApi(nothing).routes(),

@@ -33,6 +33,9 @@ PUBLISHED: Final[dict[str, tuple[type[Event], ...]]] = {
         deployer.DeploymentRouted,
         deployer.DeploymentTerminated,
         deployer.DeploymentDeleted,
+        deployer.SecretCreated,
+        deployer.SecretUpdated,
+        deployer.SecretDeleted,
     ),
     "gateway": (
         gateway.TenantCreated,

@@ -113,6 +113,39 @@ class DeploymentDeleted(_OfDeployment):
     name: ClassVar[str] = "deployment.deleted"
 
 
+class _OfSecret(Event):
+    """Never a value, nor anything made of one."""
+
+    secret_id: UUID
+    secret: str = Field(max_length=63, description="its name")
+    kind: Literal["env", "mountfile"] = Field(description="variables, or files")
+    stage: Literal["build", "runtime", "all"] = Field(description="when it is needed")
+    keys: tuple[str, ...] = Field(description="names of its variables or files")
+
+    @property
+    @override
+    def entity_id(self) -> UUID:
+        return self.secret_id
+
+
+class SecretCreated(_OfSecret):
+    """Somebody keeps values under a new name."""
+
+    name: ClassVar[str] = "secret.created"
+
+
+class SecretUpdated(_OfSecret):
+    """All items were replaced; processes that start from now on have the new ones."""
+
+    name: ClassVar[str] = "secret.updated"
+
+
+class SecretDeleted(_OfSecret):
+    """No revision that may run was asked to have it."""
+
+    name: ClassVar[str] = "secret.deleted"
+
+
 RouteState = Literal["starting", "serving", "failed", "terminated"]
 
 

@@ -31,7 +31,7 @@ from services.deployer.plan import (
     Trouble,
     plan,
 )
-from services.deployer.service import Holds, Keeper, Rollouts, Shelf, Situation
+from services.deployer.service import Holds, Keeper, Rollouts, Secrets, Shelf, Situation
 from services.deployer.targets import Launch, Target, Watch
 
 log = structlog.get_logger(__name__)
@@ -54,12 +54,14 @@ class Controller:
         rollouts: Rollouts,
         target: Target,
         *,
+        secrets: Secrets,
         keeper: Keeper,
         shelf: Shelf,
         drain: timedelta,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rollouts = rollouts
+        self._secrets = secrets
         self._target = target
         self._holds = Holds(rollouts, keeper, shelf, clock=clock)
         self._drain = drain
@@ -217,13 +219,15 @@ class Controller:
         if replica != before and not await self._rollouts.place(replica):
             return
         config = await self._rollouts.config(revision)
+        secret = await self._secrets.opened(revision.cause.org_id, config.secrets)
         overrides = {name: each.overrides for name, each in config.services.items()}
         self._target.start(
             Launch(
                 replica=replica,
                 image_uri=revision.image_uri or "",
                 needs={each.service: each.url for each in mine if each.service in service.needs},
-                envs=config.envs + config.of(service.name).envs,
+                envs=config.envs + config.of(service.name).envs + secret.envs,
+                files=secret.files,
                 overrides={name: each for name, each in overrides.items() if each},
             )
         )

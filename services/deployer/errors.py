@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from libs.chassis.errors import Kind, ServiceError
 
 
@@ -119,3 +121,44 @@ class NoPortError(ServiceError):
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__(f"every port from {first} to {last} is taken", first=first, last=last)
+
+
+class SecretNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "secret-not-found"
+    title: ClassVar[str] = "There is no such secret"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no secret '{name[:80]}'", secret=name[:80])
+
+
+class SecretExistsError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "secret-exists"
+    title: ClassVar[str] = "The name of the secret is taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"secret '{name}' exists already: apply replaces it", secret=name)
+
+
+class SecretInvalidError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "secret-invalid"
+    title: ClassVar[str] = "The secret cannot be kept as it is described"
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}", field=field)
+
+
+class SecretInUseError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "secret-in-use"
+    title: ClassVar[str] = "Deployments use the secret"
+
+    def __init__(self, name: str, deployments: list[str]) -> None:
+        listed: list[JsonValue] = [*deployments]
+        shown = ", ".join(deployments[:5])
+        super().__init__(
+            f"secret '{name}' is used by {shown}: deploy those without it, or terminate them",
+            deployments=listed,
+        )

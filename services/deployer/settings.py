@@ -4,9 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from libs.chassis.sealing import Sealer
 from libs.chassis.settings import ProducerSettings
 
 
@@ -16,6 +17,13 @@ class Settings(ProducerSettings):
     service: ClassVar[str] = "deployer"
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_DEPLOYER_")
 
+    secret_keys_file: Path | None = Field(
+        default=None,
+        description="File of the keys that secrets are sealed with, a line each; the first seals",
+    )
+    secret_keys: SecretStr | None = Field(
+        default=None, description="The same keys in place of a file, separated by commas"
+    )
     root: Path = Field(description="Folder for records, working folders and logs of processes")
     marker: str = Field(
         min_length=1, description="What every process started here carries in its environment"
@@ -46,6 +54,12 @@ class Settings(ProducerSettings):
     probe_seconds: float = Field(
         default=5.0, gt=0, description="How often a process that is ready is asked if it lives"
     )
+
+    @property
+    def sealer(self) -> Sealer:
+        given = self.secret_keys.get_secret_value() if self.secret_keys else ""
+        keys = [each.strip() for each in given.split(",") if each.strip()]
+        return Sealer(file=None if keys else self.secret_keys_file, keys=keys)
 
     @property
     def start(self) -> timedelta:

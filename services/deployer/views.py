@@ -14,7 +14,8 @@ from services.deployer.domain.deployment import (
     reason_of,
     status_of,
 )
-from services.deployer.domain.names import Address
+from services.deployer.domain.names import CLUSTER, Address
+from services.deployer.domain.secret import Secret
 
 _ENDED: Final = frozenset({Stage.FAILED, Stage.IMAGE_FAILED, Stage.RETIRED})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +67,25 @@ def cluster_view(name: str, org: str, creator: dict[str, Any]) -> dict[str, Any]
         "organization_name": org,
         "creator": creator,
         "is_first": True,
+    }
+
+
+def secret_view(secret: Secret) -> dict[str, Any]:
+    """Keys without values."""
+    creator = person_view(secret.creator)
+    items = [{"key": each.key, "sub_path": each.sub_path} for each in secret.items]
+    return {
+        **_resource("secret", secret.id, secret.name, created_at=secret.created_at),
+        "updated_at": _moment(secret.updated_at),
+        "description": secret.description,
+        "creator": creator,
+        "content": {
+            "type": secret.kind,
+            "items": items,
+            "path": secret.path,
+            "stage": secret.stage,
+        },
+        "cluster": cluster_view(CLUSTER, secret.org, creator),
     }
 
 

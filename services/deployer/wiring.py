@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 from aiohttp import web
 
-from libs.chassis.auth import Signer, Verifier, service_authenticator
+from libs.chassis.auth import Authenticate, Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import Peer, open_session
@@ -27,8 +27,8 @@ from libs.chassis.postgres import Database, Pool, acquired, create_pool
 from libs.contracts.bus import consumers_of
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
-from services.deployer.http import routes
-from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Tx
+from services.deployer.http import Asked, routes
+from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Secrets, Tx
 from services.deployer.settings import Settings
 from services.deployer.store import load_key
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
@@ -73,28 +73,30 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 
 def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     pool, bus, relay, wakes = opened.pool, opened.bus, Wake(), _Wakes()
-    signer = Signer(SERVICE, settings.identity.key_file)
-    peers = {
-        name: Peer(opened.session, service=SERVICE, peer=name, base_url=url, signer=signer)
-        for name, url in settings.peers.items()
-    }
+    peers = _peers(settings, opened.session)
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     rollouts = Rollouts(database, woken=wakes)
     target = _target(settings, opened.probes, wakes)
     registry = Registry(peers["registry"])
+    secrets = Secrets(database, settings.sealer)
     controller = Controller(
-        rollouts, target, keeper=Builder(peers["builder"]), shelf=registry, drain=settings.drain
+        rollouts,
+        target,
+        secrets=secrets,
+        keeper=Builder(peers["builder"]),
+        shelf=registry,
+        drain=settings.drain,
     )
     wakes.controller = controller
     deployments = Deployments(database, registry, key=key, woken=wakes)
     reading = Reading(database)
     lease = Lease(pool, "controller", f"{socket.gethostname()}:{os.getpid()}", ttl=LEASE_TTL)
-    verifier = Verifier(SERVICE, settings.identity.public_keys_file)
+    asked = Asked(deployments, reading, secrets)
     return Parts(
         app=build_app(
-            routes(deployments, reading, target, public_url=settings.public_url),
+            routes(asked, target, public_url=settings.public_url),
             service=SERVICE,
-            authenticate=service_authenticator(verifier),
+            authenticate=_authenticator(settings),
             ready=partial(_readiness, pool, bus),
         ),
         background={
@@ -108,6 +110,18 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
             "controller": partial(controller.lead, lease),
         },
     )
+
+
+def _peers(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Peer]:
+    signer = Signer(SERVICE, settings.identity.key_file)
+    return {
+        name: Peer(session, service=SERVICE, peer=name, base_url=url, signer=signer)
+        for name, url in settings.peers.items()
+    }
+
+
+def _authenticator(settings: Settings) -> Authenticate:
+    return service_authenticator(Verifier(SERVICE, settings.identity.public_keys_file))
 
 
 def _target(settings: Settings, probes: Probes, wakes: "_Wakes") -> LocalTarget:

@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from services.deployer.errors import DeploymentInvalidError, NotSupportedError
@@ -53,6 +53,8 @@ class Config:
     access_authorization: bool = False
     envs: Envs = ()
     services: Mapping[str, ServiceConfig] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names. What they mean is looked up whenever a process is started."""
 
     def of(self, service: str) -> ServiceConfig:
         return self.services.get(service, ServiceConfig())
@@ -60,7 +62,7 @@ class Config:
     def only(self, names: frozenset[str]) -> "Config":
         """Without the services that the bento does not have: a client may send an old bento's."""
         kept = {name: each for name, each in self.services.items() if name in names}
-        return Config(self.access_authorization, self.envs, kept)
+        return replace(self, services=kept)
 
 
 def check_envs(envs: Envs, *, where: str) -> None:
@@ -82,7 +84,7 @@ def to_wire(config: Config) -> dict[str, Any]:
         "access_authorization": config.access_authorization,
         "envs": _envs_to_wire(config.envs),
         "labels": None,
-        "secrets": None,
+        "secrets": list(config.secrets) or None,
         "services": {name: _service_to_wire(each) for name, each in config.services.items()},
     }
 
@@ -118,6 +120,7 @@ def from_wire(wire: Mapping[str, Any]) -> Config:
             )
             for name, each in wire["services"].items()
         },
+        secrets=tuple(wire["secrets"] or ()),
     )
 
 
@@ -140,6 +143,7 @@ def described(config: Config, key: bytes) -> dict[str, Any]:
 def _described(config: Config, key: bytes) -> Iterator[tuple[str, Any]]:
     yield "access_authorization", config.access_authorization
     yield "envs", _fingerprints(config.envs, key)
+    yield "secrets", list(config.secrets)
     for name, each in config.services.items():
         yield f"services.{name}.replicas", each.replicas
         yield f"services.{name}.envs", _fingerprints(each.envs, key)

@@ -1,21 +1,32 @@
 """The deployer over HTTP: parse, call, render."""
 
+from dataclasses import dataclass
+
 from libs.chassis.http import Route
 from services.deployer.http.bento import BentoApi
 from services.deployer.http.lineage import LineageApi
 from services.deployer.http.own import OwnApi
-from services.deployer.service import Deployments, Reading
+from services.deployer.http.secrets import SecretsApi
+from services.deployer.service import Deployments, Reading, Secrets
 from services.deployer.targets import Target
 
-__all__ = ["routes"]
+__all__ = ["Asked", "routes"]
 
 
-def routes(
-    deployments: Deployments, reading: Reading, target: Target, *, public_url: str
-) -> list[Route]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The use cases that people ask for."""
+
+    deployments: Deployments
+    reading: Reading
+    secrets: Secrets
+
+
+def routes(asked: Asked, target: Target, *, public_url: str) -> list[Route]:
     """Everything the deployer answers."""
     return [
-        *BentoApi(deployments, reading, public_url=public_url).routes(),
-        *LineageApi(reading, public_url=public_url).routes(),
-        *OwnApi(reading, target, public_url=public_url).routes(),
+        *BentoApi(asked.deployments, asked.reading, public_url=public_url).routes(),
+        *LineageApi(asked.reading, public_url=public_url).routes(),
+        *OwnApi(asked.reading, target, public_url=public_url).routes(),
+        *SecretsApi(asked.secrets).routes(),
     ]

@@ -101,8 +101,6 @@ class DeploymentBody(_Body):
     def order(self, name: str | None = None) -> Order:
         """What is asked for; raises what names the field that cannot be had."""
         self.refuse_unknown()
-        if self.secrets:
-            raise NotSupportedError("secrets", "there is no secret store yet; use envs")
         if self.canary is not None:
             raise NotSupportedError("canary", "traffic goes to one revision at a time")
         services = {key: each.parsed(key) for key, each in (self.services or {}).items()}
@@ -110,7 +108,7 @@ class DeploymentBody(_Body):
         _check_overrides(envs, services)
         return Order(
             bento=Tag.parse(self.bento),
-            config=Config(bool(self.access_authorization), envs, services),
+            config=Config(bool(self.access_authorization), envs, services, _names(self.secrets)),
             name=name,
             labels=_labels(self.labels),
         )
@@ -150,6 +148,10 @@ def _envs(given: list[EnvBody] | None, where: str) -> Envs:
     envs = tuple((each.name, each.value) for each in given or ())
     check_envs(envs, where=where)
     return envs
+
+
+def _names(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(given or ()))
 
 
 def _labels(given: list[LabelBody] | None) -> tuple[dict[str, str], ...] | None:

@@ -5,11 +5,13 @@ from services.deployer.service.holds import Holds, Keeper, Shelf
 from services.deployer.service.order import Order
 from services.deployer.service.reading import Page, Reading, Shown
 from services.deployer.service.rollouts import Rollouts, Situation
+from services.deployer.service.secrets import Content, Secrets
 from services.deployer.service.tx import SERVICE, Tx, because
 
 __all__ = [
     "SERVICE",
     "BentoSource",
+    "Content",
     "Deployments",
     "Holds",
     "Keeper",
@@ -17,6 +19,7 @@ __all__ = [
     "Page",
     "Reading",
     "Rollouts",
+    "Secrets",
     "Shelf",
     "Shown",
     "Situation",

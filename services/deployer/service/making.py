@@ -13,6 +13,7 @@ from libs.contracts.registry import ResolvedBento
 from services.deployer.domain.config import Config, to_wire
 from services.deployer.domain.deployment import Deployment, Goal, Revision, Stage
 from services.deployer.domain.layout import Layout
+from services.deployer.errors import DeploymentInvalidError
 from services.deployer.service.facts import requested
 from services.deployer.service.tx import Tx
 from services.deployer.store import Draft
@@ -40,6 +41,7 @@ class Make:
 async def revise(tx: Tx, make: Make, *, now: datetime) -> None:
     """Add the revision and aim at it; ask for a build unless its image is in use."""
     deployment = make.deployment
+    await _require_secrets(tx, make)
     image = await _image_in_use(tx, make)
     revision = _revision(make, image)
     draft = Draft(revision, make.bento, to_wire(make.config), make.creator, now)
@@ -49,6 +51,14 @@ async def revise(tx: Tx, make: Make, *, now: datetime) -> None:
         telemetry.link(make.bento.pushed_traceparent)
         event = requested(deployment, revision, make.bento)
         await tx.say(event, org_id=deployment.org_id)
+
+
+async def _require_secrets(tx: Tx, make: Make) -> None:
+    """They are there, and stay until this is committed: then the revision keeps them."""
+    known = await tx.secrets.hold(make.deployment.org_id, make.config.secrets)
+    for name in make.config.secrets:
+        if name not in known:
+            raise DeploymentInvalidError("secrets", f"there is no secret '{name[:80]}'")
 
 
 async def is_same_request(tx: Tx, there: Deployment, make: Make) -> bool:

@@ -12,7 +12,7 @@ from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection
 from libs.contracts.event import Event
-from services.deployer.store import DeploymentStore, ReplicaStore, RevisionStore
+from services.deployer.store import DeploymentStore, ReplicaStore, RevisionStore, SecretStore
 
 SERVICE: Final = "deployer"
 
@@ -22,6 +22,7 @@ class Tx:
     deployments: DeploymentStore
     revisions: RevisionStore
     replicas: ReplicaStore
+    secrets: SecretStore
     inbox: Inbox
     outbox: Outbox
 
@@ -31,6 +32,7 @@ class Tx:
             deployments=DeploymentStore(connection),
             revisions=RevisionStore(connection),
             replicas=ReplicaStore(connection),
+            secrets=SecretStore(connection),
             inbox=Inbox(connection),
             outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )

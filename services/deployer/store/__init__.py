@@ -4,5 +4,13 @@ from services.deployer.store.deployments import DeploymentStore
 from services.deployer.store.keys import load_key
 from services.deployer.store.replicas import ReplicaStore
 from services.deployer.store.revisions import Draft, RevisionStore
+from services.deployer.store.secrets import SecretStore
 
-__all__ = ["DeploymentStore", "Draft", "ReplicaStore", "RevisionStore", "load_key"]
+__all__ = [
+    "DeploymentStore",
+    "Draft",
+    "ReplicaStore",
+    "RevisionStore",
+    "SecretStore",
+    "load_key",
+]

@@ -5,9 +5,10 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -83,6 +84,29 @@ def command(launch: Launch, work: Path, *, inherited: Mapping[str, str] | None =
         env=dict(_environment(launch, image=image, work=work, given=given)),
         cwd=work,
     )
+
+
+def place(work: Path, path: str, content: str) -> None:
+    """A file below the process's home, for its owner alone.
+
+    What ran there before may have left links: none is followed.
+    """
+    *folders, name = PurePosixPath(path).parts
+    at = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for folder in folders:
+            with suppress(FileExistsError):
+                os.mkdir(folder, 0o700, dir_fd=at)
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=at)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(name, flags, 0o600, dir_fd=at), "w") as out:
+            out.write(content)
+    finally:
+        os.close(at)
 
 
 def needs_of(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from libs.chassis.process import (
 )
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import ATTEMPTS, Phase, Seen
-from services.deployer.targets.launch import Folders, command, needs_of
+from services.deployer.targets.launch import Folders, command, needs_of, place
 from services.deployer.targets.ports import Ports
 from services.deployer.targets.probes import Probes, workers
 from services.deployer.targets.target import Glance, Launch, Watch
@@ -141,6 +141,8 @@ class LocalTarget:
     def _spawn(self, launch: Launch) -> Process:
         work = self._folders.work(launch.replica)
         (work / "tmp").mkdir(parents=True, exist_ok=True)
+        for path, content in launch.files:
+            place(work, path, content)
         return spawn(
             self._folders.records,
             str(launch.replica.id),

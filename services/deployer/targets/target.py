@@ -1,7 +1,7 @@
 """What the controller asks of a place where revisions run."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -27,8 +27,10 @@ class Launch:
     replica: Replica
     image_uri: str
     needs: Mapping[str, str]
-    envs: Envs
+    envs: Envs = field(repr=False)
     overrides: Mapping[str, Any]
+    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Paths below its home, and contents: for its eyes alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ FORWARDS: Final = (
     *_tree("/api/registry/images", "registry", "image"),
     *_tree("/v2", "registry", "image"),
     *_tree("/api/v2/deployments", "deployer", "deployment"),
+    *_tree("/api/v1/org_secrets", "deployer", "secret"),
+    Forward("POST", "/api/secrets/rotate", "deployer", "secret.rotate"),
     *_tree("/api/v1/instance_types", "deployer", "instance_type"),
     *_tree("/api/deployments", "deployer", "deployment"),
     *_tree("/api/builds", "builder", "build"),

@@ -16,14 +16,15 @@ from uuid_utils.compat import uuid7
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.postgres import Database, Pool
+from libs.chassis.sealing import Sealer, generate_sealing_key
 from libs.contracts.builder import ImageBuilt, ImageFailed
 from libs.contracts.event import Envelope, Event
 from libs.contracts.gateway import RouteApplied
 from libs.contracts.identity import Principal
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
-from services.deployer.http import routes
-from services.deployer.service import Deployments, Reading, Rollouts, Tx
+from services.deployer.http import Asked, routes
+from services.deployer.service import Deployments, Reading, Rollouts, Secrets, Tx
 from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
 from tests.support.serving import served
 
@@ -42,6 +43,8 @@ class House:
     processes: Processes
     controller: Controller
     rollouts: Rollouts
+    secrets: Secrets
+    keys: Path
     woken: list[UUID]
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -140,6 +143,7 @@ class House:
         self.controller = Controller(
             self.rollouts,
             self.processes,
+            secrets=self.secrets,
             keeper=self.keeper,
             shelf=self.bentos,
             drain=timedelta(0),
@@ -172,7 +176,12 @@ async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
     database = Database(pool, Tx.bind)
     woken: list[UUID] = []
     rollouts = Rollouts(database, woken=woken.append)
-    controller = Controller(rollouts, processes, keeper=keeper, shelf=bentos, drain=timedelta(0))
+    keys = tmp_path / "sealing"
+    generate_sealing_key(keys)
+    secrets = Secrets(database, Sealer(file=keys))
+    controller = Controller(
+        rollouts, processes, secrets=secrets, keeper=keeper, shelf=bentos, drain=timedelta(0)
+    )
     deployments = Deployments(database, bentos, key=b"k" * 32, woken=woken.append)
     reading = Reading(database)
 
@@ -184,7 +193,19 @@ async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
     async def ready() -> Readiness:
         return Readiness()
 
-    every = routes(deployments, reading, processes, public_url=PUBLIC)
+    every = routes(Asked(deployments, reading, secrets), processes, public_url=PUBLIC)
     app = build_app(every, service="deployer", authenticate=authenticate, ready=ready)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        yield House(url, session, pool, bentos, keeper, processes, controller, rollouts, woken)
+        yield House(
+            url,
+            session,
+            pool,
+            bentos,
+            keeper,
+            processes,
+            controller,
+            rollouts,
+            secrets,
+            keys,
+            woken,
+        )

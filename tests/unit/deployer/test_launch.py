@@ -10,7 +10,7 @@ from services.deployer.domain.config import Config, changes, described
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase
 from services.deployer.targets import Launch
-from services.deployer.targets.launch import Folders, command, needs_of
+from services.deployer.targets.launch import Folders, command, needs_of, place
 from services.deployer.targets.watched import BACKOFF, LONGEST, STABLE, Watched
 
 REPLICA = Replica(UUID(int=1), UUID(int=2), UUID(int=3), "My Service/x", position=0, port=24001)
@@ -111,3 +111,24 @@ def test_events_hold_fingerprints_and_only_what_changed() -> None:
     assert was["envs"]["KEY"] != becomes["envs"]["KEY"]
     assert described(Config(envs=(("KEY", "hush"),)), key) == before
     assert changes({"big": ""}, {"big": "x" * 100_000})[1]["big"]["bytes"] == 100_002
+
+
+def test_files_of_secrets_follow_no_link_that_a_model_left(tmp_path: Path) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    work.mkdir()
+    outside.mkdir()
+    (outside / "token").write_text("untouched")
+    (work / "token").symlink_to(outside / "token")
+    (work / "folder").symlink_to(outside)
+
+    place(work, "token", "secret")
+    place(work, "a/b/key", "deep")
+    place(work, "a/b/key", "again")
+
+    assert (work / "token").read_text() == "secret"
+    assert not (work / "token").is_symlink()
+    assert (work / "token").stat().st_mode & 0o777 == 0o600
+    assert (work / "a/b/key").read_text() == "again"
+    with pytest.raises(NotADirectoryError):
+        place(work, "folder/token", "secret")
+    assert (outside / "token").read_text() == "untouched"
