@@ -34,7 +34,7 @@ down: $(stamp) ## stop it
 	@$(bin)/yokocho down $(home) $(ARGS)
 
 test: check ## everything but the long forms
-	$(pytest) -m "not soak" --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(pytest) -m "not soak" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(stamp) ## the long forms: kills at random moments, power cuts
 	$(pytest) -m soak --timeout 3600 $(ARGS)

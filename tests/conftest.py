@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
+from typing import Final
 
 import pytest
 import structlog
@@ -12,6 +13,18 @@ from tests.support import nats, postgres, s3
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import S3Server
+
+_LONG_FOLDERS: Final = {"system", "faults"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: no worker is left alone with it while the others rest."""
+    long = {
+        item.path
+        for item in items
+        if item.get_closest_marker("long") or _LONG_FOLDERS & {*item.path.parts}
+    }
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,8 @@ from libs.chassis.blobs.s3open import open_s3
 from tests.support.s3 import S3Server
 from tests.support.s3faults import Fault, Faults, in_front_of
 
+pytestmark = pytest.mark.long
+
 SIZES = [100, CHUNK + 5, 17 * 2**20]
 
 

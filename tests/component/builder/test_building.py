@@ -19,6 +19,8 @@ from tests.support.builder import ORG, OTHER, PYTHON, Yard, building
 from tests.support.loops import eventually, running
 from tests.support.serving import CALLER, always_ready, served
 
+pytestmark = pytest.mark.long
+
 
 async def test_bento_models_and_environment_lie_together_for_reading_only(yard: Yard) -> None:
     model = PinnedModel(repository="iris", version="1", digest=await yard.push_model("iris:1"))

@@ -19,6 +19,8 @@ from tests.support.loops import running
 from tests.support.oci import digest_of
 from tests.support.registry import served
 
+pytestmark = pytest.mark.long
+
 PUSHERS = 16
 PATIENCE = 3.0
 """Seconds that a blob stays without a manifest: longer than any push takes to say it."""

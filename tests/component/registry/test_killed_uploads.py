@@ -22,6 +22,8 @@ from tests.support.oci import digest_of
 from tests.support.registry import BENTOS, archive, create, send
 from tests.support.registry_process import RegistryProcess, registry_process
 
+pytestmark = pytest.mark.long
+
 PART = 3 * 2**20
 _LONGEST = 0.25
 """Seconds after which an upload is through: kills come before and after every step of it."""

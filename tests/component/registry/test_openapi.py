@@ -16,6 +16,8 @@ from services.registry.http import DOCUMENT
 from tests.support.oci import push_image
 from tests.support.registry import Served, archive, archive_of, create, create_model, send, served
 
+pytestmark = pytest.mark.long
+
 THERE: Final = {
     "repository": "iris",
     "version": "v1",
