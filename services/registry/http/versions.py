@@ -134,7 +134,7 @@ class VersionsApi:
         repository = await self._repository(request)
         found = await self._registry.find(repository, request.match_info["version"])
         shown = full_view(repository, found, await self._newest(repository))
-        return json_response(shown | await told(request, self._transfers, found.org_id))
+        return json_response(shown | await told(request, self._transfers, found))
 
     async def update(self, request: web.Request) -> web.Response:
         body = await read_body(request, UpdateVersion, limit=_BODY)
@@ -160,7 +160,7 @@ class VersionsApi:
 
     async def _view(self, request: web.Request, version: Version) -> web.Response:
         shown = version_view(version, self._kind)
-        return json_response(shown | await told(request, self._transfers, version.org_id))
+        return json_response(shown | await told(request, self._transfers, version))
 
 
 def wire_query(text: str) -> WireQuery:
