@@ -257,13 +257,3 @@ async def test_numbers_that_json_does_not_have_are_kept(session: aiohttp.ClientS
     await ask(session, "POST", many, json.dumps(body).encode())
     seen = await ask(session, "GET", f"{many}/v1")
     assert str(seen["manifest"]["metadata"]) == str(body["manifest"]["metadata"])
-
-
-@pytest.mark.parametrize("name", ["a", "0", "a..b", "a._-b", "x" * 63])
-async def test_every_name_that_clients_give_is_taken(
-    session: aiohttp.ClientSession, name: str
-) -> None:
-    top = TOP.format(kind="model")
-    await ask(session, "POST", top, {"name": name})
-    await ask(session, "POST", f"{top}/{name}/models", described("model") | {"version": name})
-    assert (await ask(session, "GET", f"{top}/{name}/models/{name}"))["name"] == name
