@@ -3,7 +3,13 @@
 from services.registry.domain.images import OciUpload, Place
 from services.registry.domain.lineage import Edge, Node, sources_of
 from services.registry.domain.removal import Holder, Retention, Trashed, Unneeded
-from services.registry.domain.transfers import Strategy, Transfer, strategy_for
+from services.registry.domain.transfers import (
+    AT_ONCE,
+    Strategy,
+    Transfer,
+    strategy_for,
+    takes_urls_only,
+)
 from services.registry.domain.versions import (
     HUGGING_FACE,
     Alias,
@@ -17,6 +23,7 @@ from services.registry.domain.versions import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "HUGGING_FACE",
     "Alias",
     "Edge",
@@ -38,4 +45,5 @@ __all__ = [
     "normalised",
     "sources_of",
     "strategy_for",
+    "takes_urls_only",
 ]

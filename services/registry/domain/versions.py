@@ -78,6 +78,12 @@ class Version:
         return found
 
     @property
+    def told_bytes(self) -> int:
+        """As its client counted, of a bento with its models; 0 where it did not say."""
+        size = self.described.get("size_bytes")
+        return size if isinstance(size, int) and size > 0 else 0
+
+    @property
     def lock(self) -> str:
         """Its locked requirements, where the manifest has them (clients since 1.3)."""
         image = self.described.get("image")

@@ -35,8 +35,7 @@ class BytesApi:
     async def start(self, request: web.Request) -> web.Response:
         """Only a model's size is known here: a bento's counts the models beside it."""
         _, version = await self._found(request)
-        size = version.described.get("size_bytes") if self._kind is Kind.MODEL else 0
-        announced = size if isinstance(size, int) and size > 0 else 0
+        announced = version.told_bytes if self._kind is Kind.MODEL else 0
         self._blobs.require(announced)
         return self._view(await self._uploads.announce(version, announced))
 

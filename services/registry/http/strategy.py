@@ -1,11 +1,10 @@
 """How a client is told to send."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from aiohttp import web
 
-from services.registry.domain import Strategy, strategy_for
+from services.registry.domain import Strategy, Version, strategy_for
 from services.registry.service import Transfers
 
 CLIENT: Final = "X-Bentoml-Version"
@@ -16,7 +15,16 @@ _WIRE: Final = {
 }
 
 
-async def told(request: web.Request, transfers: Transfers, org_id: UUID) -> dict[str, Any]:
+async def way_of(request: web.Request, transfers: Transfers, version: Version) -> Strategy:
+    """Of the bytes of ``version``."""
+    return strategy_for(
+        await transfers.strategy(version.org_id),
+        request.headers.get(CLIENT),
+        size=version.told_bytes,
+        at_once=transfers.at_once,
+    )
+
+
+async def told(request: web.Request, transfers: Transfers, version: Version) -> dict[str, Any]:
     """As a field of a version."""
-    setting = await transfers.strategy(org_id)
-    return {"transmission_strategy": _WIRE[strategy_for(setting, request.headers.get(CLIENT))]}
+    return {"transmission_strategy": _WIRE[await way_of(request, transfers, version)]}

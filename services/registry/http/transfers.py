@@ -12,13 +12,13 @@ from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
 from libs.chassis.signedurls import UrlSigner
 from libs.contracts.types import cut
-from services.registry.domain import Kind, Repository, Strategy, Upload, Version, strategy_for
+from services.registry.domain import Kind, Repository, Strategy, Upload, Version, takes_urls_only
 from services.registry.errors import (
     ArchiveRefusedError,
     NotUploadedError,
     TransferUnknownError,
 )
-from services.registry.http.strategy import CLIENT, told
+from services.registry.http.strategy import CLIENT, told, way_of
 from services.registry.service import LIFETIME, UseCases
 from services.registry.views import version_view
 
@@ -99,9 +99,8 @@ class TransferApi:
     async def presign(self, request: web.Request) -> web.Response:
         """An empty URL says: send it to ``upload``."""
         _, version = await self._found(request)
-        setting = await self._transfers.strategy(version.org_id)
-        client = request.headers.get(CLIENT)
-        if client is not None and strategy_for(setting, client) is Strategy.PROXY:
+        way = await way_of(request, self._transfers, version)
+        if way is Strategy.PROXY and not takes_urls_only(request.headers.get(CLIENT)):
             return await self._view(request, version)
         begun = await self._transfers.begin(version)
         url = begun.url or self._urls.sign(request, f"/api/registry/transfers/{begun.transfer.id}")
@@ -151,14 +150,16 @@ class TransferApi:
     async def download(self, request: web.Request) -> web.Response:
         """An empty URL says: take it from ``download``."""
         _, version = await self._found(request)
+        way = await way_of(request, self._transfers, version)
+        by_url = way is Strategy.MULTIPART or takes_urls_only(request.headers.get(CLIENT))
         setting = await self._transfers.strategy(version.org_id)
-        if setting is Strategy.PROXY or version.upload_status != Upload.SUCCESS:
+        if (setting is Strategy.PROXY and not by_url) or version.upload_status != Upload.SUCCESS:
             return await self._view(request, version)
         if version.lives_elsewhere and version.digest is None:
             return await self._view(request, version)
         blob = await self._registry.blob_of(version)
         url = await self._transfers.download_url(blob.location)
-        if not url and setting is Strategy.MULTIPART:
+        if not url and by_url:
             # Such a client takes it from a URL or not at all.
             path = request.rel_url.raw_path.rpartition("/")[0]
             url = self._urls.sign(request, f"{path}/download", "GET")
@@ -182,5 +183,5 @@ class TransferApi:
 
     async def _view(self, request: web.Request, version: Version, **urls: Any) -> web.Response:
         shown = version_view(version, self._kind)
-        strategy = await told(request, self._transfers, version.org_id)
+        strategy = await told(request, self._transfers, version)
         return json_response(shown | strategy | urls)

@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
 from libs.contracts.types import Slug
-from services.registry.domain import Kind, Repository, Version
-from services.registry.errors import QueryRefusedError, RepositoryNotFoundError
-from services.registry.http.strategy import told
+from services.registry.domain import Kind, Repository, Upload, Version
+from services.registry.errors import (
+    QueryRefusedError,
+    RepositoryNotFoundError,
+    VersionNotFoundError,
+)
+from services.registry.http.strategy import CLIENT, told
 from services.registry.query import QueryError, Term, WireQuery, parse_wire
 from services.registry.service import Listing, UseCases
 from services.registry.views import full_view, page, version_view
@@ -74,26 +78,32 @@ class VersionsApi:
         ]
 
     async def versions(self, request: web.Request) -> web.Response:
-        """Bentos of an unknown repository are 404; models are none: the client wants it so."""
+        """Where there are no bentos it is 404, of models an empty list: the client wants it so."""
         try:
             repository = await self._repository(request)
         except RepositoryNotFoundError:
             if self._kind is Kind.BENTO:
                 raise
             return json_response(page([], start=0, total=0))
-        return await self._listed(request, repository, default=_PAGE)
+        listed = await self._listed(request, repository, default=_PAGE)
+        if self._kind is Kind.BENTO and CLIENT in request.headers and not listed["total"]:
+            raise VersionNotFoundError(f"nothing of '{repository.name}' was uploaded")
+        return json_response(listed)
 
     async def everything(self, request: web.Request) -> web.Response:
-        return await self._listed(request, None, default=_ALL)
+        return json_response(await self._listed(request, None, default=_ALL))
 
     async def _listed(
         self, request: web.Request, repository: Repository | None, *, default: int
-    ) -> web.Response:
+    ) -> dict[str, Any]:
+        """Clients take the first there is, whatever is said of it: they see what was uploaded."""
         if any("\0" in value for value in request.query.values()):
             raise QueryRefusedError("a NUL is nowhere to be found")
         query = wire_query(request.query.get("q", ""))
         if search := request.query.get("search"):
             query = replace(query, terms=(*query.terms, Term("name", (search,))))
+        if CLIENT in request.headers:
+            query = replace(query, terms=(*query.terms, Term("status", (Upload.SUCCESS.value,))))
         person = principal(request).person
         listing = Listing(
             repository.id if repository else None,
@@ -104,7 +114,7 @@ class VersionsApi:
         )
         total, found = await self._registry.newest(principal(request).org_id, self._kind, listing)
         items = [full_view(*each) for each in found]
-        return json_response(page(items, start=listing.start, total=total))
+        return page(items, start=listing.start, total=total)
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_body(request, CreateVersion, limit=_BODY)
@@ -124,7 +134,7 @@ class VersionsApi:
         repository = await self._repository(request)
         found = await self._registry.find(repository, request.match_info["version"])
         shown = full_view(repository, found, await self._newest(repository))
-        return json_response(shown | await told(request, self._transfers, found.org_id))
+        return json_response(shown | await told(request, self._transfers, found))
 
     async def update(self, request: web.Request) -> web.Response:
         body = await read_body(request, UpdateVersion, limit=_BODY)
@@ -150,7 +160,7 @@ class VersionsApi:
 
     async def _view(self, request: web.Request, version: Version) -> web.Response:
         shown = version_view(version, self._kind)
-        return json_response(shown | await told(request, self._transfers, version.org_id))
+        return json_response(shown | await told(request, self._transfers, version))
 
 
 def wire_query(text: str) -> WireQuery:

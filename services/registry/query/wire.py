@@ -94,6 +94,8 @@ def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str
         case "creator":
             who = value(me if one == "@me" else one)
             return f"coalesce(coalesce(v.creator, r.creator) ->> 'name' = {who}, false)"
+        case "status":
+            return f"v.upload_status = {value(one)}"
         case "module" | "is":
             # Manifests are kept as text: what is written so is at its place in any of ours.
             said = '"dev": true' if key == "is" else f'"module": {json.dumps(one)}'

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis import context
 from libs.chassis.blobs import BlobStore
 from libs.chassis.postgres import Database
-from services.registry.domain import Repository, Strategy, Transfer, Version
+from services.registry.domain import AT_ONCE, Repository, Strategy, Transfer, Version
 from services.registry.errors import NotUploadedError, TransferUnknownError
 from services.registry.service.tx import Tx
 from services.registry.service.uploads import lock_live
@@ -50,6 +50,11 @@ class Transfers:
         async with self._database.read() as tx:
             found = await tx.transfers.strategy(org_id)
         return Strategy(found) if found else self._default
+
+    @property
+    def at_once(self) -> int | None:
+        """How many bytes a client may send to the store in one request; None: any number."""
+        return AT_ONCE if self._store.direct is not None else None
 
     async def choose(self, org_id: UUID, strategy: Strategy) -> None:
         async with self._database.transaction() as tx:
