@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
 from libs.contracts.types import Slug
-from services.registry.domain import Kind, Repository, Upload, Version
+from services.registry.domain import Kind, Repository, Version
 from services.registry.errors import (
     QueryRefusedError,
     RepositoryNotFoundError,
     VersionNotFoundError,
 )
 from services.registry.http.strategy import CLIENT, told
-from services.registry.query import QueryError, Term, WireQuery, parse_wire
+from services.registry.query import UPLOADED, QueryError, Term, WireQuery, parse_wire
 from services.registry.service import Listing, UseCases
 from services.registry.views import full_view, page, version_view
 
@@ -103,7 +103,7 @@ class VersionsApi:
         if search := request.query.get("search"):
             query = replace(query, terms=(*query.terms, Term("name", (search,))))
         if CLIENT in request.headers:
-            query = replace(query, terms=(*query.terms, Term("status", (Upload.SUCCESS.value,))))
+            query = replace(query, terms=(*query.terms, UPLOADED))
         person = principal(request).person
         listing = Listing(
             repository.id if repository else None,

@@ -4,8 +4,11 @@
 -- Contract: nothing to drop. Rollback: older code counts anew, and the triggers keep counting.
 LOCK TABLE version IN SHARE ROW EXCLUSIVE MODE;
 ALTER TABLE repository ADD COLUMN live_versions bigint NOT NULL DEFAULT 0;
-UPDATE repository r SET live_versions = found.count
-FROM (SELECT repository_id, count(*) FROM version WHERE deleted_at IS NULL GROUP BY 1) AS found
+ALTER TABLE repository ADD COLUMN uploaded_versions bigint NOT NULL DEFAULT 0;
+UPDATE repository r SET live_versions = found.live, uploaded_versions = found.uploaded
+FROM (SELECT repository_id, count(*) AS live,
+             count(*) FILTER (WHERE upload_status = 'success') AS uploaded
+      FROM version WHERE deleted_at IS NULL GROUP BY 1) AS found
 WHERE found.repository_id = r.id;
 
 ALTER TABLE version ADD COLUMN creator jsonb;
@@ -13,23 +16,27 @@ ALTER TABLE version ADD COLUMN image_synced_at timestamptz;
 
 CREATE FUNCTION count_live_version() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    change bigint := 0;
+    live     bigint := 0;
+    uploaded bigint := 0;
 BEGIN
     IF TG_OP <> 'DELETE' AND NEW.deleted_at IS NULL THEN
-        change := change + 1;
+        live := live + 1;
+        uploaded := uploaded + (NEW.upload_status = 'success')::int;
     END IF;
     IF TG_OP <> 'INSERT' AND OLD.deleted_at IS NULL THEN
-        change := change - 1;
+        live := live - 1;
+        uploaded := uploaded - (OLD.upload_status = 'success')::int;
     END IF;
-    IF change <> 0 THEN
-        UPDATE repository SET live_versions = live_versions + change
+    IF live <> 0 OR uploaded <> 0 THEN
+        UPDATE repository SET live_versions = live_versions + live,
+                              uploaded_versions = uploaded_versions + uploaded
         WHERE id = coalesce(NEW.repository_id, OLD.repository_id);
     END IF;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER version_counted AFTER INSERT OR DELETE OR UPDATE OF deleted_at ON version
+CREATE TRIGGER version_counted AFTER INSERT OR DELETE OR UPDATE OF deleted_at, upload_status ON version
     FOR EACH ROW EXECUTE FUNCTION count_live_version();
 
 CREATE INDEX version_labels_idx ON version USING gin (labels);

@@ -14,9 +14,10 @@ from services.registry.query.grammar import (
 )
 from services.registry.query.parser import parse
 from services.registry.query.sql import Compiled, compile_query, keys_of
-from services.registry.query.wire import Filter, Term, WireQuery, compile_wire, parse_wire
+from services.registry.query.wire import UPLOADED, Filter, Term, WireQuery, compile_wire, parse_wire
 
 __all__ = [
+    "UPLOADED",
     "And",
     "Comparison",
     "Compiled",

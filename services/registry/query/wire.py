@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from services.registry.query.grammar import QueryError
 
@@ -27,6 +27,8 @@ class Filter:
     where: str
     order: str
     values: tuple[Any, ...]
+    counted: Literal["live", "uploaded"] | None = None
+    """Such versions are counted already, in each repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class WireQuery:
     terms: tuple[Term, ...] = ()
     fields: tuple[str, ...] = ("name",)
     order: str = _NEWEST
+
+
+UPLOADED: Final = Term("status", ("success",))
+"""What clients are shown: they take whatever comes first."""
+_COUNTED: Final[dict[tuple[Term, ...], Literal["live", "uploaded"]]] = {
+    (): "live",
+    (UPLOADED,): "uploaded",
+}
 
 
 def parse_wire(text: str) -> WireQuery:
@@ -81,7 +91,8 @@ def compile_wire(query: WireQuery, *, first: int, me: str) -> Filter:
     for term in query.terms:
         each = " OR ".join(_condition(term.key, one, query, me, value) for one in term.values)
         conditions.append(f"{'NOT ' if term.negated else ''}({each})")
-    return Filter(" AND ".join(conditions), query.order, tuple(values))
+    counted = _COUNTED.get(query.terms)
+    return Filter(" AND ".join(conditions), query.order, tuple(values), counted)
 
 
 def _condition(key: str, one: str, query: WireQuery, me: str, value: Any) -> str:  # noqa: PLR0917 - a row of a table

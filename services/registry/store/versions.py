@@ -42,11 +42,12 @@ _OF_KIND = """
     WHERE r.org_id = $1 AND r.kind = $2 AND v.deleted_at IS NULL
 """
 _PAGE = f"{WITH_REPOSITORY} {_OF_KIND} AND v.org_id = $1"
-_TOTAL = f"SELECT count(*) {_OF_KIND}"
-_TOTAL_OF_ALL = """
-    SELECT coalesce(sum(r.live_versions), 0)::bigint FROM repository r
-    WHERE r.org_id = $1 AND r.kind = $2
+_COUNTED = """
+    SELECT coalesce(sum(live_versions), 0)::bigint AS live,
+           coalesce(sum(uploaded_versions), 0)::bigint AS uploaded
+    FROM repository WHERE org_id = $1 AND kind = $2 AND ($3::uuid IS NULL OR id = $3)
 """
+_TOTAL = f"SELECT count(*) {_OF_KIND}"
 FIRST_OF_LIST: Final = 3
 """Number of the first parameter that a compiled list query may use."""
 _REVISE = """
@@ -159,14 +160,17 @@ class RegistryStore:
         if repository_id is not None:
             given.append(repository_id)
             condition += f" AND r.id = ${len(given)}"
-        total = f"{_TOTAL if asked.values else _TOTAL_OF_ALL} AND {condition}"
-        counted: int = await self._connection.fetchval(total, *given)
+        if asked.counted is None:
+            total = await self._connection.fetchval(f"{_TOTAL} AND {condition}", *given)
+        else:
+            row = await self._connection.fetchrow(_COUNTED, org_id, kind, repository_id)
+            total = row[asked.counted] if row else 0
         page = (
             f"{_PAGE} AND {condition} ORDER BY {asked.order} "
             f"OFFSET ${len(given) + 1} LIMIT ${len(given) + 2}"
         )
         rows = await self._connection.fetch(page, *given, start, count)
-        return counted, [(repository_beside(row, kind), version_of(row)) for row in rows]
+        return total, [(repository_beside(row, kind), version_of(row)) for row in rows]
 
     async def revise(self, revised: Version, now: datetime) -> None:
         labels = json.dumps(dict(revised.labels))

@@ -160,12 +160,23 @@ async def test_totals_follow_whatever_happens_to_versions(session: aiohttp.Clien
         answers = [await send(session, "GET", path) for path in paths]
         return [seen["total"] for status, seen in answers if status == 200]
 
+    async def uploaded() -> int:
+        """What a client is shown."""
+        headers = {"X-Bentoml-Version": "1.4.39"}
+        async with session.get("/api/v1/bentos", headers=headers) as answer:
+            seen = await answer.json()
+        assert len(seen["items"]) == seen["total"]
+        return int(seen["total"])
+
     native = "/api/registry/bentos/iris"
     for version in ("v1", "v2", "v3"):
         await create(session, version)
-    assert await totals() == [3, 3, 1]
+    assert (await totals(), await uploaded()) == ([3, 3, 1], 0)
+    for version in ("v1", "v2"):
+        await send(session, "PUT", f"{BENTOS}/{version}/upload", archive(version))
+    assert await uploaded() == 2
     await send(session, "DELETE", f"{native}/versions/v1")
-    assert await totals() == [2, 2, 0]
+    assert (await totals(), await uploaded()) == ([2, 2, 0], 1)
     await create(session, "v1")
     assert await totals() == [3, 3, 1]
     await send(session, "DELETE", native)

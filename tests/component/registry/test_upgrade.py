@@ -44,7 +44,8 @@ async def test_what_was_stored_and_under_way_before_is_taken_over(
 
         async with create_pool(url, max_size=1, application_name="test") as pool:
             assert await usage(pool) == (0, 100)
-            assert await pool.fetchval("SELECT live_versions FROM repository") == 3
+            counted = await pool.fetchrow("SELECT live_versions, uploaded_versions FROM repository")
+            assert tuple(counted or ()) == (3, 1)
             uploads = Uploads(
                 Database(pool, bind),
                 FileBlobs(tmp_path),
