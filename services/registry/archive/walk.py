@@ -29,6 +29,7 @@ _SPARSE: Final = b"GNU.sparse."
 _EXTENDED: Final = b"xgLK"
 _FILES: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
 _LINKS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE)
+_GZIP: Final = b"\x1f\x8b"
 
 
 class ArchiveWalk:
@@ -182,6 +183,9 @@ def header_in(block: bytes) -> tarfile.TarInfo:
     try:
         entry = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
+        if block.startswith(_GZIP):
+            old = "the archive is compressed, as by clients before 1.0.22: push with a later one"
+            raise ArchiveRefusedError(old) from error
         raise ArchiveRefusedError(f"this is no tar archive: {error}") from error
     if entry.size < 0:
         raise ArchiveRefusedError("an entry has a negative size")

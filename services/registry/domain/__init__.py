@@ -1,5 +1,6 @@
 """What the registry speaks of: pure, and known to every other module of it."""
 
+from services.registry.domain.clients import knows_404, takes_urls_only
 from services.registry.domain.images import OciUpload, Place
 from services.registry.domain.lineage import Edge, Node, sources_of
 from services.registry.domain.removal import Holder, Retention, Trashed, Unneeded
@@ -8,7 +9,6 @@ from services.registry.domain.transfers import (
     Strategy,
     Transfer,
     strategy_for,
-    takes_urls_only,
 )
 from services.registry.domain.versions import (
     HUGGING_FACE,
@@ -41,6 +41,7 @@ __all__ = [
     "Unneeded",
     "Upload",
     "Version",
+    "knows_404",
     "models_of",
     "normalised",
     "sources_of",

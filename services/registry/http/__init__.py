@@ -18,8 +18,9 @@ from services.registry.http.deletion import DeletionApi
 from services.registry.http.inside import InsideApi
 from services.registry.http.internal import InternalApi
 from services.registry.http.lineage import LineageApi
-from services.registry.http.oci import REFUSALS, oci_routes
+from services.registry.http.oci import oci_routes
 from services.registry.http.operators import OperatorsApi
+from services.registry.http.refusals import REFUSALS
 from services.registry.http.repositories import LabelsApi, RepositoriesApi
 from services.registry.http.search import SearchApi
 from services.registry.http.signed import SignedApi

@@ -225,6 +225,20 @@ async def test_clients_are_shown_nothing_that_cannot_be_pulled(
         assert (await ask(dashboard, "GET", many))["total"] == 2
 
 
+@pytest.mark.parametrize(("version", "missing"), [("1.0.22", 400), ("1.0.23", 404), (NEW, 404)])
+async def test_what_is_not_there_is_said_as_the_client_understands_it(
+    registry: Served, version: str, missing: int
+) -> None:
+    """Up to 1.0.22 a 404 fails the push of anything new: they look for Yatai's words in a 400."""
+    top = TOP.format(kind="model")
+    async with client(registry, version) as session:
+        for path in (f"{top}/iris", f"{top}/iris/models/v1", f"{BENTOS}/v1"):
+            status, problem = await send(session, "GET", path)
+            assert (status, problem["status"]) == (missing, missing)
+            assert ("record not found" in problem["error"]) == (missing == 400)
+            assert "there is no" in problem["error"] == problem["detail"]
+
+
 async def test_dependencies_of_older_clients_are_objects(session: aiohttp.ClientSession) -> None:
     """1.2 sends names; where such a name has "service" in it, 1.4 crashes on it."""
     services = [{"name": "S", "dependencies": ["my_service"], "config": {}, "new": [1]}]
