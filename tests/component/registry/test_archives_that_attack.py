@@ -62,7 +62,8 @@ async def _push(session: aiohttp.ClientSession, parts: Iterable[bytes]) -> tuple
 def _everything(folder: Path) -> set[Path]:
     """All that is in it, and what lies beside it: servers that run there change their own."""
     files = {each for each in folder.rglob("*") if not each.is_dir()}
-    return {*files, *folder.parent.iterdir(), *folder.parent.parent.iterdir()}
+    above = (*folder.parent.iterdir(), *folder.parent.parent.iterdir())
+    return files | {each for each in above if not each.name.startswith("pytest-")}
 
 
 @pytest.mark.parametrize("sent", [pytest.param(sent, id=name) for name, sent in HOSTILE.items()])
