@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from libs.contracts.identity import Person
-from services.registry.domain import Kind, Repository, Upload, Version, models_of, normalised
+from services.registry.domain import Repository, Upload, Version, models_of, normalised
 
 _UPLOADS: Final = {Upload.VERIFYING.value: Upload.SUCCESS.value}
 """What older clients would not know."""
@@ -75,7 +75,7 @@ def version_view(version: Version, kind: str) -> dict[str, Any]:
         "labels": [{"key": key, "value": value} for key, value in version.labels],
         "description": version.description,
         "version": version.version,
-        "manifest": normalised(manifest) if kind == Kind.BENTO else manifest,
+        "manifest": normalised(manifest, kind),
         "image_build_status": version.image_status,
         "upload_status": _UPLOADS.get(version.upload_status, version.upload_status),
         "upload_started_at": moment(version.upload_started_at),

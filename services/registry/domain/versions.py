@@ -135,24 +135,41 @@ def models_of(manifest: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def normalised(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest as every client can read it: 1.2 wrote dependencies as plain strings."""
-    services = manifest.get("services")
-    if not any(
-        isinstance(each, str)
-        for service in _objects(services)
-        for each in items(service.get("dependencies"))
-    ):
-        return manifest
-    return {**manifest, "services": [_with_objects(service) for service in _objects(services)]}
+def normalised(manifest: dict[str, Any], kind: str = Kind.BENTO) -> dict[str, Any]:
+    """The manifest as every client can read it, whoever pushed it.
+
+    One that a client cannot read keeps it from listing all the others. 1.2 wrote dependencies as
+    plain strings.
+    """
+    missing = {
+        key: empty
+        for key, empty in _REQUIRED[Kind(kind)].items()
+        if not isinstance(manifest.get(key), type(empty))
+    }
+    shown = {**manifest, **missing} if missing else manifest
+    if "services" not in shown:
+        return shown
+    named = [each for each in _objects(shown["services"]) if isinstance(each.get("name"), str)]
+    return {**shown, "services": [_readable(each) for each in named]}
 
 
-def _with_objects(service: dict[str, Any]) -> dict[str, Any]:
-    dependencies = [
-        {"service": each} if isinstance(each, str) else each
-        for each in items(service.get("dependencies"))
-    ]
-    return {**service, "dependencies": dependencies}
+_REQUIRED: Final[dict[Kind, dict[str, Any]]] = {
+    Kind.BENTO: {"service": "", "bentoml_version": "", "size_bytes": 0},
+    Kind.MODEL: {"module": "", "api_version": "", "bentoml_version": "", "size_bytes": 0},
+}
+"""Of which type what every client wants is, and what stands for it where it is not there."""
+
+
+def _readable(service: dict[str, Any]) -> dict[str, Any]:
+    shown = {"service": "", **service}
+    if not isinstance(shown["service"], str):
+        shown["service"] = ""
+    if "dependencies" in service:
+        shown["dependencies"] = [
+            {"service": each} if isinstance(each, str) else each
+            for each in items(service["dependencies"])
+        ]
+    return shown
 
 
 def items(value: object) -> list[Any]:

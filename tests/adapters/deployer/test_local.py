@@ -101,7 +101,10 @@ async def test_lost_workers_are_a_crash_although_the_server_lives(lane: Lane) ->
     replica = lane.replica()
     lane.start(replica, "worker-crash")
 
-    await lane.until(replica, lambda seen: seen.failures == 1 and seen.phase is Phase.DOWN)
+    # Its supervisor looks after its workers every now and then only.
+    await lane.until(
+        replica, lambda seen: seen.failures == 1 and seen.phase is Phase.DOWN, seconds=60
+    )
 
     assert "the worker broke" in lane.target.last_words(replica)
     assert leftovers(f"{MARKER}-{lane.folders.root.parent.name}") == []

@@ -248,7 +248,7 @@ async def test_dependencies_of_older_clients_are_objects(session: aiohttp.Client
         seen = await ask(session, "GET", path)
         [shown] = seen.get("items", [seen])
         assert shown["manifest"]["services"] == [
-            {**services[0], "dependencies": [{"service": "my_service"}]}
+            {**services[0], "service": "", "dependencies": [{"service": "my_service"}]}
         ]
 
 

@@ -42,6 +42,29 @@ def test_dependencies_become_objects() -> None:
     assert seen[1]["name"] == "T"
 
 
+def test_what_every_client_wants_is_there_whoever_pushed() -> None:
+    """One that a client cannot read keeps it from listing all the others."""
+    services = [{"name": "S"}, {"name": "T", "service": None}, {"service": "x"}, "U"]
+    bento = normalised({"services": services, "size_bytes": "7", "more": 1})
+
+    assert bento["services"] == [{"service": "", "name": "S"}, {"service": "", "name": "T"}]
+    assert (bento["service"], bento["bentoml_version"], bento["size_bytes"]) == ("", "", 0)
+    assert bento["more"] == 1
+    wanted = {"module": "m", "api_version": "", "bentoml_version": "", "size_bytes": 0}
+    assert normalised({"module": "m"}, "model") == wanted
+
+
+def test_what_a_client_sent_whole_comes_back_as_it_was() -> None:
+    manifest = {
+        "service": "s:S",
+        "bentoml_version": "1.4.39",
+        "size_bytes": 1,
+        "services": [{"name": "S", "service": "", "dependencies": [], "config": {"x": 1}}],
+    }
+
+    assert normalised(manifest) == manifest
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
