@@ -110,6 +110,7 @@ def _command(weed: Path, folder: Path, data: Path, port: int) -> list[str]:
         "-s3.port.lance=0",
         f"-master.port={master}",
         f"-volume.port={volume}",
+        "-volume.max=5000",  # else as many as the free disk holds, and each bucket takes seven
         f"-filer.port={filer}",
         f"-admin.port={admin}",
     ]
