@@ -1,8 +1,14 @@
-"""A build and what it is made of."""
+"""A build: who asked for what, and how it ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
+
+from services.builder.domain.strategy import Choice, Wish
+
+Kind = Literal["environment", "oci"]
+"""A folder for processes of this machine, or an image for containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +30,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be built, pinned by digests."""
+    """What is to be built, pinned by digests. ``org`` is the organisation's name."""
 
     id: UUID
     org_id: UUID
-    revision_id: UUID
-    deployment_id: UUID
+    revision_id: UUID | None
+    deployment_id: UUID | None
     target: str
     bento_id: UUID
     repository: str
@@ -37,8 +43,15 @@ class Order:
     bento_digest: str
     models: tuple[Model, ...]
     origin: Origin
+    kind: Kind = "environment"
+    wish: Wish = field(default_factory=Wish)
+    org: str = ""
     attempts: int = 0
     """How often it was begun, this time included."""
+
+    @property
+    def bento(self) -> str:
+        return f"{self.repository}:{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +64,17 @@ class Interpreter:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A Python that need not be here: ``platform`` as uv calls it."""
+
+    version: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """A complete image: ``digest`` is that of everything that went into it."""
+    """A complete image. ``digest`` of an environment is that of everything that went into it,
+    of a container image that of its manifest."""
 
     digest: str
     uri: str
@@ -60,17 +82,41 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What was decided before anything was made."""
+
+    choice: Choice
+    digest: str
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """``seconds`` is None while it is under way."""
+
+    name: str
+    began_at: datetime
+    seconds: float | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BuildView:
     """A build as people see it."""
 
     id: UUID
+    kind: str
     status: str
     bento: str
-    revision_id: UUID
+    revision_id: UUID | None
+    strategy: str | None
+    why: tuple[str, ...]
+    plan_digest: str | None
     image_digest: str | None
     uri: str | None
     reused: bool
     seconds: float | None
+    steps: tuple[Step, ...]
     code: str | None
     reason: str | None
     created_at: datetime

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from services.builder.domain import Interpreter
+from services.builder.domain import Interpreter, Target
 from services.builder.environments.folders import remove
 from services.builder.errors import BuildFailedError, IndexUnreachableError
 
@@ -22,6 +22,9 @@ _MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
+_NO_WHEEL: Final = re.compile(
+    r"no usable wheels|no wheels with a matching|only-binary|[Bb]uilding .*is disabled"
+)
 _UNREACHABLE: Final = re.compile(
     r"error sending request|Request failed after \d+ retries|HTTP status server error|timed out"
 )
@@ -71,17 +74,39 @@ class Uv:
         return Interpreter(path=path, version=exact, platform=tag)
 
     async def compile(
-        self, requirements: str, python: Interpreter, work: Path, *, log: Path
+        self, requirements: str, chosen: Interpreter | Target, work: Path, *, log: Path
     ) -> str:
-        """The lock: every package with its version and hashes."""
+        """The lock: every package with its version and hashes. For a target of wheels alone.
+
+        Raises ``NeedsBuildingError`` where a target's package has none.
+        """
         asked, lock = work / "requirements.in", work / "requirements.lock"
         asked.write_text(requirements)
         argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
-        more = ("--python", python.path, "--no-header", "--no-annotate", "-q", *self._index)
+        more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._index)
         code, _, error = await run((*argv, *more), log, cwd=work)
+        if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
+            raise NeedsBuildingError(error.strip())
         if code:
             raise _unreachable(error) or BuildFailedError("requirements-unresolvable", error)
         return lock.read_text()
+
+    async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
+        """The wheels of ``lock`` below ``folder``, as in an environment; no code of theirs runs.
+
+        Files are shared with uv's cache: they are for reading only.
+        """
+        await asyncio.to_thread(remove, folder)
+        folder.mkdir()
+        locked = folder.with_suffix(".lock")
+        locked.write_text(lock)
+        argv = (self._uv, "pip", "install", "-q", "--no-config", "--no-deps", "--prefix", str(folder))
+        more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
+        code, _, error = await run((*argv, *more, *_which(target)), log)
+        if code and _NO_WHEEL.search(error):
+            raise NeedsBuildingError(error.strip())
+        if code:
+            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
 
     async def install(
         self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
@@ -110,6 +135,13 @@ class Uv:
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
         await run((inside, *compiled), log)
+
+
+def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
+    if isinstance(chosen, Interpreter):
+        return ("--python", chosen.path)
+    which = ("--python-version", chosen.version, "--python-platform", chosen.platform)
+    return ("--python", sys.executable, *which, "--only-binary", ":all:")
 
 
 def _unreachable(error: str) -> IndexUnreachableError | None:

@@ -8,7 +8,7 @@ from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection
 from libs.contracts.event import Event
-from services.builder.store import BuildStore, HoldStore
+from services.builder.store import BuildStore, HoldStore, RecipeStore
 
 SERVICE: Final = "builder"
 
@@ -17,6 +17,7 @@ SERVICE: Final = "builder"
 class Tx:
     builds: BuildStore
     holds: HoldStore
+    recipes: RecipeStore
     inbox: Inbox
     outbox: Outbox
 
@@ -25,6 +26,7 @@ class Tx:
         return cls(
             builds=BuildStore(connection),
             holds=HoldStore(connection),
+            recipes=RecipeStore(connection),
             inbox=Inbox(connection),
             outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )

@@ -1,0 +1,34 @@
+"""How an image is made, and why that way."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Strategy(StrEnum):
+    ENVIRONMENT = "environment"
+    """A folder on this machine, for its own processes."""
+    ASSEMBLE = "assemble"
+    """Layers written straight into an image: no container, no root, no code of anybody runs."""
+    BUILDAH = "buildah"
+    """The bento's own Dockerfile, run."""
+    PREBUILT = "prebuilt"
+    """An image that somebody else has built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What whoever asked for the build wants of it. ``strategy`` None leaves it to the plan."""
+
+    strategy: Strategy | None = None
+    platforms: tuple[str, ...] = ()
+    no_cache: bool = False
+    image: str | None = None
+    """The one that is taken as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``why`` is what the user reads: a line for each reason, and for each thing left out."""
+
+    strategy: Strategy
+    why: tuple[str, ...]

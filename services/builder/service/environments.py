@@ -1,0 +1,112 @@
+"""The strategy of this machine's own processes: a folder with packages, bento and models."""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from services.builder import plan
+from services.builder.domain import Choice, Image, Interpreter, Order, Planned, Strategy
+from services.builder.environments import Folders, NeedsBuildingError, Uv
+from services.builder.errors import BuildFailedError
+from services.builder.service.builds import Builds
+from services.builder.service.progress import Progress
+from services.builder.service.resolving import Archives, Resolving
+
+_OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""Where a manifest names none: one that is certainly there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ingredients:
+    """What an environment is made of."""
+
+    lock: str
+    python: Interpreter
+    why: tuple[str, ...]
+
+
+class Environments:
+    """Builds of one environment take turns: the second finds what the first has made."""
+
+    def __init__(self, builds: Builds, resolving: Resolving, *, folders: Folders, uv: Uv) -> None:
+        self._builds = builds
+        self._resolving = resolving
+        self._folders = folders
+        self._uv = uv
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def make(self, order: Order, archives: Archives, progress: Progress) -> Image:
+        if order.target != "local":
+            raise BuildFailedError(
+                "target-not-supported", f"images for target {order.target} are not built here"
+            )
+        with progress.step("resolve"):
+            made = await self._resolve(order, archives, progress)
+        try:
+            return await self._from(order, archives, made, progress)
+        except NeedsBuildingError as error:
+            progress.note(f"not shared with other organisations: {error}")
+        return await self._from(order, archives, made, progress, built_for=order.org_id)
+
+    async def _resolve(
+        self, order: Order, archives: Archives, progress: Progress
+    ) -> _Ingredients:
+        described = await self._resolving.describe(order, archives)
+        asked = plan.read(described.manifest, fallback_python=_OWN_PYTHON)
+        plan.require_environment(asked)
+        if described.brings:
+            raise BuildFailedError("wheels-not-supported", "the bento brings wheels of its own")
+        why = tuple(f"left out, as this machine has its own tools: {each}" for each in asked.dropped)
+        for line in why:
+            progress.note(line)
+        python = await self._uv.interpreter(asked.python, progress.log)
+        requirements = plan.requirements_of(described.manifest, described.requirements)
+        lock = await self._resolving.lock(
+            order, requirements, python, archives=archives, log=progress.log
+        )
+        return _Ingredients(lock, python, why)
+
+    async def _from(
+        self,
+        order: Order,
+        archives: Archives,
+        made: _Ingredients,
+        progress: Progress,
+        built_for: UUID | None = None,
+    ) -> Image:
+        """Of wheels alone; or with code of packages run, for one organisation."""
+        environment = plan.environment_digest(made.lock, made.python, org_id=built_for)
+        digest = plan.image_digest(environment, order.bento_digest, order.models)
+        choice = Choice(Strategy.ENVIRONMENT, made.why)
+        await self._builds.planned(order, Planned(choice, digest, {"environment": environment}))
+        async with self._turns.setdefault(environment, asyncio.Lock()):
+            await self._builds.claim(order, environment=environment, image=digest)
+            if self._folders.has_image(digest):
+                progress.note(f"image {digest} exists")
+                return self._folders.found(digest, reused=True)
+            if not self._folders.has_environment(environment):
+                with progress.step("install packages"):
+                    await self._uv.install(
+                        made.lock,
+                        made.python,
+                        self._folders.environment(environment),
+                        log=progress.log,
+                        wheels_only=built_for is None,
+                    )
+                    await asyncio.to_thread(self._folders.complete, environment)
+            with progress.step("put together"):
+                await self._assemble(order, archives, digest, environment)
+        progress.note(f"image {digest} is complete")
+        return self._folders.found(digest, reused=False)
+
+    async def _assemble(
+        self, order: Order, archives: Archives, digest: str, environment: str
+    ) -> None:
+        bento = await archives.bento()
+        models = {each: await archives.model(each) for each in order.models}
+        await asyncio.to_thread(
+            self._folders.assemble, digest, environment, bento, models=models
+        )

@@ -1,0 +1,34 @@
+"""What a build says while it runs: lines of its log, and steps with their durations."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.builder.domain import Step
+
+
+class Progress:
+    """``log`` is the file that readers follow."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.steps: list[Step] = []
+
+    def note(self, line: str) -> None:
+        with self.log.open("a") as out:
+            out.write(f"{line}\n")
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began, number = time.monotonic(), len(self.steps)
+        self.steps.append(Step(name, datetime.now(UTC)))
+        self.note(f"--- {name}")
+        try:
+            yield
+        finally:
+            seconds = round(time.monotonic() - began, 3)
+            self.steps[number] = replace(self.steps[number], seconds=seconds)
+            self.note(f"    {seconds:.2f} s")

@@ -1,0 +1,93 @@
+"""Layers of an image in the registry: found there by what they are made of, or made and pushed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.chassis.postgres import Database
+from services.builder.domain import Layer
+from services.builder.layers import Entry, write
+from services.builder.oci import Remote
+from services.builder.service.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an image goes. ``org`` is the organisation whose layers may be found again."""
+
+    remote: Remote
+    repository: str
+    tag: str
+    org_id: UUID
+
+
+Making = Callable[[], Awaitable[Sequence[tuple[str, Iterable[Entry]]]]]
+"""Keys and entries of the layers that are not there yet."""
+
+
+class Pushing:
+    """``fresh`` looks for nothing: every layer is made anew."""
+
+    def __init__(self, database: Database[Tx], to: Destination, *, fresh: bool) -> None:
+        self._database = database
+        self._to = to
+        self._fresh = fresh
+        self.reused = 0
+        self.pushed = 0
+
+    async def find(self, key: str) -> tuple[Layer, ...] | None:
+        """The layers of ``key``, when all of them are there or can be mounted."""
+        if self._fresh:
+            return None
+        async with self._database.transaction() as tx:
+            known = await tx.recipes.layers(self._to.org_id, key)
+        if known is None:
+            return None
+        source, layers = known
+        there = await asyncio.gather(*(self.has(each, source) for each in layers))
+        if not all(there):
+            return None
+        self.reused += len(layers)
+        return layers
+
+    async def has(self, layer: Layer, source: str) -> bool:
+        """In the image's repository, from now on if it was in ``source`` only."""
+        remote, repository = self._to.remote, self._to.repository
+        if await remote.has_blob(repository, layer.digest):
+            return True
+        return source != repository and await remote.mount(
+            repository, layer.digest, source=source
+        )
+
+    async def push(self, key: str, entries: Iterable[Entry], *, media_type: str) -> Layer:
+        listed = list(entries)
+        made: list[Layer] = []
+
+        async def stream() -> AsyncIterator[bytes]:
+            written, chunks = write(listed, media_type=media_type)
+            async for chunk in _in_threads(chunks):
+                yield chunk
+            made[:] = [written.layer]
+
+        await self._to.remote.push(self._to.repository, stream)
+        self.pushed += 1
+        await self.keep(key, made)
+        return made[0]
+
+    async def keep(self, key: str, layers: Sequence[Layer]) -> None:
+        async with self._database.transaction() as tx:
+            await tx.recipes.keep_layers(
+                self._to.org_id, key, layers, repository=self._to.repository
+            )
+
+
+async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The next one is made while the last one is under way."""
+    coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+    try:
+        while (chunk := await asyncio.shield(coming)) is not None:
+            coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+            yield chunk
+    finally:
+        await asyncio.wait([coming])  # a thread cannot be interrupted, and holds files open

@@ -1,0 +1,123 @@
+"""What a bento is and needs: described once, locked once; later builds read it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from libs.chassis.postgres import Database
+from services.builder import plan
+from services.builder.archive import unpack
+from services.builder.domain import Described, Interpreter, Model, Order, Target
+from services.builder.environments import Uv
+from services.builder.errors import BuildFailedError
+from services.builder.service.progress import Progress
+from services.builder.service.tx import Tx
+from services.builder.upstream import Registry
+
+_DESCRIPTION_BYTES: Final = 16 * 2**20
+_REQUIREMENTS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
+"""The first that is there: clients before 1.3 write a lock beside what they were told."""
+_FILES: Final = ("env/docker/Dockerfile", "env/docker/entrypoint.sh")
+
+
+class Archives:
+    """The parts of one build, fetched and unpacked when somebody first needs them."""
+
+    def __init__(self, registry: Registry, order: Order, work: Path, progress: Progress) -> None:
+        self._registry = registry
+        self._order = order
+        self._progress = progress
+        self.work = work
+
+    async def bento(self) -> Path:
+        """By digest only: what a tag means by now does not matter."""
+        return await self._unpacked(self._order.bento_digest, "bento", self._order.bento)
+
+    async def model(self, model: Model) -> Path:
+        name = f"{model.repository}:{model.version}"
+        return await self._unpacked(model.digest, f"model-{model.digest[7:]}", name)
+
+    async def _unpacked(self, digest: str, name: str, shown: str) -> Path:
+        folder = self.work / name
+        if not folder.exists():
+            self._progress.note(f"fetching {shown} {digest}")
+            file = folder.with_suffix(".tar")
+            await self._registry.fetch(digest, self._order.org_id, file)
+            await asyncio.to_thread(unpack, file, folder)
+            file.unlink()
+        return folder
+
+
+class Resolving:
+    def __init__(self, database: Database[Tx], uv: Uv) -> None:
+        self._database = database
+        self._uv = uv
+
+    async def describe(self, order: Order, archives: Archives) -> Described:
+        async with self._database.read() as tx:
+            known = await tx.recipes.described(order.org_id, order.bento_digest)
+        if known is not None:
+            return known
+        described = await asyncio.to_thread(_describe, await archives.bento())
+        async with self._database.transaction() as tx:
+            await tx.recipes.describe(order.org_id, order.bento_digest, described)
+        return described
+
+    async def lock(
+        self,
+        order: Order,
+        requirements: str,
+        chosen: Interpreter | Target,
+        *,
+        archives: Archives,
+        log: Path,
+    ) -> str:
+        """The first that was made for this bento, or for others with the same pinned lines."""
+        key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
+        async with self._database.read() as tx:
+            known = await tx.recipes.lock(key)
+        if known is not None:
+            return known
+        lines = (order.org_id, plan.digest([requirements]), chosen.version, chosen.platform)
+        pinned = plan.is_pinned(requirements)
+        async with self._database.read() as tx:
+            body = await tx.recipes.pinned(lines) if pinned else None
+        if body is None:
+            body = await self._uv.compile(requirements, chosen, archives.work, log=log)
+        async with self._database.transaction() as tx:
+            if pinned:
+                await tx.recipes.keep_pinned(lines, body)
+            return await tx.recipes.keep_lock(key, body)
+
+
+def _describe(bento: Path) -> Described:
+    found = next((bento / each for each in _REQUIREMENTS if (bento / each).is_file()), None)
+    brings = [*bento.glob("env/python/wheels/*"), *bento.glob("src/wheels/*")]
+    return Described(
+        manifest=_manifest(bento),
+        requirements=_text(found) if found is not None else "",
+        brings=tuple(sorted(each.relative_to(bento).as_posix() for each in brings)),
+        files=tuple(each for each in _FILES if (bento / each).is_file()),
+    )
+
+
+def _manifest(bento: Path) -> dict[str, Any]:
+    try:
+        manifest = yaml.safe_load(_text(bento / "bento.yaml"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise BuildFailedError("archive-invalid", f"bento.yaml cannot be read: {error}") from error
+    if not isinstance(manifest, dict):
+        raise BuildFailedError("archive-invalid", "bento.yaml is no mapping")
+    return {str(name): value for name, value in manifest.items() if name not in _UNNEEDED}
+
+
+_UNNEEDED: Final = frozenset({"schema", "apis", "services", "creation_time"})
+"""Large, and of no consequence for the image."""
+
+
+def _text(file: Path) -> str:
+    if file.stat().st_size > _DESCRIPTION_BYTES:
+        raise BuildFailedError("archive-invalid", f"{file.name} is larger than 16 MiB")
+    return file.read_text(errors="replace")

@@ -1,0 +1,7 @@
+"""The builder's tables."""
+
+from services.builder.store.builds import BuildStore
+from services.builder.store.holds import HoldStore
+from services.builder.store.recipes import LockKey, RecipeStore
+
+__all__ = ["BuildStore", "HoldStore", "LockKey", "RecipeStore"]
