@@ -1,5 +1,6 @@
 """What the builder can refuse, and how a build can end without an image."""
 
+from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -40,6 +41,24 @@ class IndexUnreachableError(ServiceError):
 
     def __init__(self, words: str) -> None:
         super().__init__(f"uv could not reach the package index:\n{words}")
+
+
+class RegistryUnreachableError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "registry-unreachable"
+    title: ClassVar[str] = "The image registry does not answer as it should"
+
+    def __init__(self, registry: str, why: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"{registry}: {why}", retry_after=retry_after, registry=registry)
+
+
+class RegistryFullError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NO_SPACE
+    code: ClassVar[str] = "registry-full"
+    title: ClassVar[str] = "The image registry takes no more"
+
+    def __init__(self, registry: str, why: str) -> None:
+        super().__init__(f"{registry}: {why}", registry=registry)
 
 
 class BuildFailedError(Exception):

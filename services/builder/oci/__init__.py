@@ -1,0 +1,37 @@
+"""Images in registries and files: named, read, verified, pushed."""
+
+from services.builder.oci.access import (
+    Access,
+    AnonymousAccess,
+    BasicAccess,
+    CalledAccess,
+    Credentials,
+    TokenAccess,
+)
+from services.builder.oci.client import Patience, Pushed, Remote
+from services.builder.oci.descriptor import (
+    Descriptor,
+    DescriptorInvalidError,
+    Platform,
+    parse_platform,
+)
+from services.builder.oci.reference import Reference, ReferenceInvalidError, parse_reference
+
+__all__ = [
+    "Access",
+    "AnonymousAccess",
+    "BasicAccess",
+    "CalledAccess",
+    "Credentials",
+    "Descriptor",
+    "DescriptorInvalidError",
+    "Patience",
+    "Platform",
+    "Pushed",
+    "Reference",
+    "ReferenceInvalidError",
+    "Remote",
+    "TokenAccess",
+    "parse_platform",
+    "parse_reference",
+]

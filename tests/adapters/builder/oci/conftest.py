@@ -1,0 +1,55 @@
+"""Registries of all makes that are at hand: ours, and those that everybody has."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from services.builder.oci import AnonymousAccess, Patience, Remote
+from tests.support.oci_registries import PROGRAMS, registry_of
+from tests.support.postgres import PostgresServer, pool_of
+from tests.support.registry import served
+
+QUICK = Patience(pause=0.01, silence=5, connect=2, finishing=5)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+@asynccontextmanager
+async def ours(server: PostgresServer, folder: Path) -> AsyncIterator[str]:
+    async with (
+        server.database("registry") as url,
+        pool_of(url) as pool,
+        served(pool, folder / "blobs") as running,
+    ):
+        yield running.url
+
+
+@pytest.fixture(params=["ours", *PROGRAMS])
+async def base_url(
+    request: pytest.FixtureRequest, postgres_server: PostgresServer, tmp_path: Path
+) -> AsyncIterator[str]:
+    if request.param == "ours":
+        async with ours(postgres_server, tmp_path) as url:
+            yield url
+        return
+    with registry_of(request.param, tmp_path / request.param) as url:
+        yield url
+
+
+@pytest.fixture
+def remote(base_url: str, session: aiohttp.ClientSession) -> Remote:
+    return Remote(session, base_url, access=AnonymousAccess(), patience=QUICK)
+
+
+@pytest.fixture
+def name() -> str:
+    """A repository of the test's own."""
+    return f"team/iris-{uuid4().hex[:12]}"
