@@ -23,7 +23,7 @@ from tests.support.oci import CONFIG, IMAGE, INDEX
 
 TAG: Final = "3.11-slim"
 _CACHE: Final = Path(__file__).parents[2] / ".cache" / "base-image"
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 _SUITE: Final = "bookworm"  # whose Python is 3.11
 _PACKAGES: Final = "python3,python3-pip,python3-venv,ca-certificates"
 _KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -132,6 +132,7 @@ def _write_layout(folder: Path, tree: Path) -> None:
         os="linux",
         config={"Cmd": ["python3"], "Env": [f"PATH={_PATHS}", "LANG=C.UTF-8"]},
         rootfs={"type": "layers", "diff_ids": [diff_id]},
+        history=[{"created": "1970-01-01T00:00:00Z", "created_by": "mmdebstrap"}],
     )
     content = {"mediaType": _LAYER, "digest": f"sha256:{digest}", "size": size}
     manifest = _stored(
