@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Final
 
 import pytest
 import structlog
 
 from libs.chassis.postgres import Pool
-from tests.support import nats, postgres, s3
+from tests.support import base_image, nats, postgres, s3
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import S3Server
@@ -41,6 +42,12 @@ def _plain_logs() -> None:
             renderer,
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def base_layout() -> Path:
+    """An OCI image layout with what bentos start from: Debian with Python 3.11."""
+    return base_image.base_image()
 
 
 @pytest.fixture(scope="session")
