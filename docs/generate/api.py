@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from docs.generate.markdown import page, table
 from libs.chassis.http import Route, described_by
-from services.builder.http import BuilderApi
+from services.builder import http as builder
 from services.deployer import http as deployer
 from services.events.http import EventsApi
 from services.gateway.http.identity import IdentityApi
@@ -46,7 +46,7 @@ def routes_of_services() -> dict[str, list[Route]]:
     nothing = unwired()
     return {
         "registry": registry.routes(nothing, nothing, nothing),
-        "builder": BuilderApi(nothing, nothing, nothing).routes(),
+        "builder": builder.routes(nothing, nothing),
         "deployer": deployer.routes(nothing, nothing, public_url=""),
         "events": EventsApi(nothing, nothing).routes(),
         "gateway": [

@@ -16,7 +16,7 @@ from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
 from services.builder.errors import BuildFailedError, IndexUnreachableError
-from services.builder.service import Builds, Making
+from services.builder.service import Builds, Making, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -82,34 +82,36 @@ class Worker:
                 await self._wake.wait(_POLL)
 
     async def _build(self, order: Order) -> None:
-        begun = time.monotonic()
+        begun, progress = time.monotonic(), self._making.progress(order)
         try:
-            image = await self._making.make(order)
+            image = await self._making.make(order, progress)
             seconds = 0.0 if image.reused else time.monotonic() - begun
-            await self._builds.built(order, image, seconds)
+            await self._builds.built(order, image, seconds, steps=progress.steps)
             log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
         except BuildFailedError as error:
-            await self._fail(order, error.code, error.reason)
+            await self._fail(order, progress, code=error.code, reason=error.reason)
         except ServiceError as error:
-            await self._put_off_or_fail(order, error)
+            await self._put_off_or_fail(order, progress, error)
         except Exception as error:
             log.exception("build.crashed")
-            await self._fail(order, "build-crashed", f"{type(error).__name__}: {error}")
+            await self._fail(
+                order, progress, code="build-crashed", reason=f"{type(error).__name__}: {error}"
+            )
 
-    async def _put_off_or_fail(self, order: Order, error: ServiceError) -> None:
+    async def _put_off_or_fail(self, order: Order, progress: Progress, error: ServiceError) -> None:
         most = _ATTEMPTS_AT_AN_INDEX if isinstance(error, IndexUnreachableError) else _ATTEMPTS
         if not error.kind.transient or order.attempts >= most:
-            await self._fail(order, error.code, error.detail)
+            await self._fail(order, progress, code=error.code, reason=error.detail)
             return
         pause = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
-        self._making.note(order, f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
+        progress.note(f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
         log.warning("build.put_off", code=error.code, detail=error.detail, attempt=order.attempts)
         await self._builds.put_off(order, pause)
 
-    async def _fail(self, order: Order, code: str, reason: str) -> None:
-        self._making.note(order, f"failed: {code}\n{reason}")
+    async def _fail(self, order: Order, progress: Progress, *, code: str, reason: str) -> None:
+        progress.note(f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
-        await self._builds.failed(order, code, reason)
+        await self._builds.failed(order, code, reason, steps=progress.steps)
 
 
 @contextmanager

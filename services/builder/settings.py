@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
+from services.builder.plan import DEFAULT_TEMPLATE, check_template
 
 
 class Settings(ProducerSettings):
@@ -20,3 +21,12 @@ class Settings(ProducerSettings):
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )
+    image_name: str = Field(
+        default=DEFAULT_TEMPLATE,
+        description="What images are called: of {repository}, {version} and {org}",
+    )
+
+    @field_validator("image_name")
+    @classmethod
+    def _named(cls, template: str) -> str:
+        return check_template(template)

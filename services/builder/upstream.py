@@ -2,11 +2,14 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.client import OrgRef, Peer
+from libs.contracts.identity import Principal
+from libs.contracts.registry import ResolvedBento
 from services.builder.errors import BuildFailedError
 
 _CHUNK: Final = 2**20
@@ -16,14 +19,29 @@ class Registry:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
+    async def resolve(self, repository: str, version: str, principal: Principal) -> ResolvedBento:
+        """Raises the registry's own refusal where it is not there, or not whole."""
+        path = f"/internal/bentos/{repository}/{version}"
+        answer = await self._peer.json("GET", path, org=OrgRef.of(principal))
+        return ResolvedBento.model_validate(answer)
+
     async def fetch(self, digest: str, org_id: UUID, file: Path) -> None:
         """The blob as ``file``, or an error: never other bytes than asked for."""
         org = OrgRef(org_id, "")  # events name organisations by their ids alone
         seen = hashlib.sha256()
-        with file.open("wb") as out:
-            async with self._peer.stream("GET", f"/internal/blobs/{digest}", org=org) as answer:
-                async for chunk in answer.content.iter_chunked(_CHUNK):
-                    await asyncio.to_thread(seen.update, chunk)
-                    await asyncio.to_thread(out.write, chunk)
+        async with self._peer.stream("GET", f"/internal/blobs/{digest}", org=org) as answer:
+            await save(_hashed(answer.content.iter_chunked(_CHUNK), seen), file)
         if f"sha256:{seen.hexdigest()}" != digest:
             raise BuildFailedError("blob-corrupt", f"the registry sent other bytes than {digest}")
+
+
+async def save(pieces: AsyncIterable[bytes], file: Path) -> None:
+    with await asyncio.to_thread(file.open, "wb") as out:
+        async for piece in pieces:
+            await asyncio.to_thread(out.write, piece)
+
+
+async def _hashed(pieces: AsyncIterable[bytes], seen: Any) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        await asyncio.to_thread(seen.update, piece)
+        yield piece

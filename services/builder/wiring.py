@@ -13,7 +13,7 @@ from aiohttp import web
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Subscription, join
-from libs.chassis.client import Peer, open_session
+from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.lease import Lease
@@ -24,9 +24,25 @@ from libs.chassis.postgres import Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
 from services.builder.controller import Worker
+from services.builder.domain import Order
 from services.builder.environments import Folders, Uv
-from services.builder.http import BuilderApi
-from services.builder.service import SERVICE, Builds, Images, Making, Tx
+from services.builder.http import routes
+from services.builder.oci import CalledAccess, Remote
+from services.builder.plan import name_of
+from services.builder.service import (
+    SERVICE,
+    Assembling,
+    Bases,
+    Builds,
+    Destination,
+    Environments,
+    Images,
+    Layering,
+    Making,
+    Resolving,
+    Tx,
+    Workshop,
+)
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
 
@@ -53,19 +69,21 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     relay, wake = Wake(), Wake()
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
-    builds = Builds(database, woken=wake.set)
-    making = Making(
-        builds,
-        _registry(settings, session),
-        folders=folders,
+    shop = workshop(
+        database,
+        folders,
+        registry=_registry(settings, session),
         uv=Uv(index_url=settings.index_url),
+        home=partial(_home, settings, session),
+        image_name=settings.image_name,
+        wake=wake,
     )
-    worker = Worker(builds, making, lanes=settings.lanes, wake=wake)
+    worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            BuilderApi(builds, Images(database, folders), folders).routes(),
+            routes(shop, folders),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
@@ -73,7 +91,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         background={
             **{
                 spec.durable: Subscription(
-                    bus, spec, RequestsConsumer(builds, consumer=spec.durable), letters
+                    bus, spec, RequestsConsumer(shop.builds, consumer=spec.durable), letters
                 ).run
                 for spec in consumers_of(SERVICE)
             },
@@ -88,6 +106,35 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     )
 
 
+def workshop(
+    database: Database[Tx],
+    folders: Folders,
+    *,
+    registry: Registry,
+    uv: Uv,
+    home: Callable[[OrgRef], Remote],
+    image_name: str,
+    wake: Wake,
+) -> Workshop:
+    """The use cases, on what they are given."""
+    builds = Builds(database, woken=wake.set)
+    bases = Bases(database, home, work=folders.scratch())
+    resolving = Resolving(database, uv)
+    assembling = Assembling(
+        database,
+        builds,
+        resolving=resolving,
+        bases=bases,
+        layering=Layering(bases, uv),
+        destination=partial(_destination, image_name, home),
+    )
+    environments = Environments(builds, resolving, folders=folders, uv=uv)
+    making = Making(
+        {"environment": environments, "oci": assembling}, registry=registry, folders=folders
+    )
+    return Workshop(builds, Images(database, folders), bases, making, registry)
+
+
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
     peer = Peer(
         session,
@@ -97,6 +144,23 @@ def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
         signer=Signer(SERVICE, settings.identity.key_file),
     )
     return Registry(peer)
+
+
+def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Remote:
+    """The platform's own registry, as one organisation sees it: images are its own."""
+    signer = Signer(SERVICE, settings.identity.key_file)
+
+    async def identity(_: str) -> str:
+        actor = f"service:{SERVICE}"
+        token = signer.token(actor, audience="registry", org_id=org.org_id, org=org.org)
+        return f"Bearer {token}"
+
+    return Remote(session, settings.peers["registry"], access=CalledAccess(identity))
+
+
+def _destination(template: str, home: Callable[[OrgRef], Remote], order: Order) -> Destination:
+    name, tag = name_of(template, repository=order.repository, version=order.version, org=order.org)
+    return Destination(home(OrgRef(order.org_id, order.org)), name, tag, order.org_id)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

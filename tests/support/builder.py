@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +21,7 @@ from uuid_utils.compat import uuid7
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.blobs import FileBlobs
-from libs.chassis.client import Peer, PeerUnavailableError
+from libs.chassis.client import OrgRef, Peer, PeerUnavailableError
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import build_app
 from libs.chassis.keys import generate_keys
@@ -30,10 +31,13 @@ from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
 from services.builder.controller import Worker
-from services.builder.domain import BuildView
+from services.builder.domain import BuildView, Wish
 from services.builder.environments import Folders, Uv
-from services.builder.service import Builds, Images, Making, Tx
+from services.builder.oci import CalledAccess, Remote
+from services.builder.plan import DEFAULT_TEMPLATE
+from services.builder.service import Builds, Images, Tx, Workshop
 from services.builder.upstream import Registry
+from services.builder.wiring import workshop
 from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
@@ -44,6 +48,7 @@ from tests.support.tiny import pack_wheel
 ORG: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+_ENDED: Final = frozenset({"built", "failed", "cancelled"})
 _ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
 
 
@@ -54,12 +59,19 @@ class Yard:
     folder: Path
     registry_url: str
     session: aiohttp.ClientSession
-    builds: Builds
-    images: Images
+    shop: Workshop
     folders: Folders
     worker: Worker
     gateway: Signer
     away: set[str] = field(default_factory=set)
+
+    @property
+    def builds(self) -> Builds:
+        return self.shop.builds
+
+    @property
+    def images(self) -> Images:
+        return self.shop.images
 
     @property
     def wheel(self) -> str:
@@ -76,6 +88,7 @@ class Yard:
         org: UUID = ORG,
         image: Mapping[str, Any] | None = None,
         source: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -86,12 +99,13 @@ class Yard:
             "image": {"python_version": PYTHON, **(image or {})},
         }
         lines = "\n".join(requirements or [self.wheel])
-        files = {
+        packed = {
             "bento.yaml": yaml.safe_dump(described),
             "env/python/requirements.txt": lines,
             "src/service.py": source or f"# {tag}",
+            **(files or {}),
         }
-        return await self._push("bento", name, version, files=files, org=org)
+        return await self._push("bento", name, version, files=packed, org=org)
 
     async def push_model(self, tag: str) -> str:
         name, _, version = tag.partition(":")
@@ -106,10 +120,22 @@ class Yard:
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, 1))[0].id
 
+    async def order(self, tag: str, wish: Wish) -> UUID:
+        """Id of the build of a container image that somebody asks for."""
+        repository, _, version = tag.partition(":")
+        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
+        bento = await self.shop.registry.resolve(repository, version, who)
+        with bound(Cause(who.actor, ORG, "c1")):
+            return (await self.builds.order(who, bento, wish)).id
+
+    def home(self, org: OrgRef) -> Remote:
+        """The registry, as the builder sees it."""
+        return _home(self.session, self.registry_url, self.folder / "keys", org)
+
     async def ended(self, build: UUID, *, org: UUID = ORG) -> BuildView:
         """The build when it has ended; the worker runs in the test's own time."""
         async with asyncio.timeout(60):
-            while (view := await self.builds.one(org, build)).status not in {"built", "failed"}:
+            while (view := await self.builds.one(org, build)).status not in _ENDED:
                 if not await self.worker.turn():
                     await asyncio.sleep(0.05)
         return view
@@ -230,16 +256,33 @@ async def building(
             signer=Signer("builder", keys / "builder.pem"),
         )
         database, wake = Database(pool, Tx.bind), Wake()
-        builds, folders = Builds(database, woken=wake.set), Folders(folder / "builder")
-        making = Making(builds, Registry(peer), folders=folders, uv=Uv(index_url=index_url))
+        folders = Folders(folder / "builder")
+        shop = workshop(
+            database,
+            folders,
+            registry=Registry(peer),
+            uv=Uv(index_url=index_url),
+            home=partial(_home, session, url, keys),
+            image_name=DEFAULT_TEMPLATE,
+            wake=wake,
+        )
         yield Yard(
             folder,
             url,
             session,
-            builds,
-            Images(database, folders),
+            shop,
             folders,
-            Worker(builds, making, lanes=2, wake=wake),
+            Worker(shop.builds, shop.making, lanes=2, wake=wake),
             Signer("gateway", keys / "gateway.pem"),
             away,
         )
+
+
+def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:
+    signer = Signer("builder", keys / "builder.pem")
+
+    async def identity(_: str) -> str:
+        token = signer.token("service:builder", audience="registry", org_id=org.org_id, org=org.org)
+        return f"Bearer {token}"
+
+    return Remote(session, url, access=CalledAccess(identity))

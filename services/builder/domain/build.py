@@ -24,7 +24,7 @@ class Origin:
 
     actor: str
     correlation_id: str
-    causation_id: UUID
+    causation_id: UUID | None
     traceparent: str | None
 
 
@@ -73,8 +73,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A complete image. ``digest`` of an environment is that of everything that went into it,
-    of a container image that of its manifest."""
+    """A complete image.
+
+    ``digest`` of an environment is of everything that went into it, of a container image that
+    of its manifest.
+    """
 
     digest: str
     uri: str

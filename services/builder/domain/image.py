@@ -32,6 +32,10 @@ class BasePython:
     version: str
     """To the patch level: packages may ask for it."""
 
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
+
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:

@@ -29,6 +29,10 @@ class Folders:
         folder.mkdir()
         return folder
 
+    def scratch(self) -> Path:
+        """For what nobody needs when whoever put it there is done."""
+        return self._made("scratch")
+
     def environment(self, digest: str) -> Path:
         return self._made("environments") / _hex(digest)
 

@@ -100,7 +100,16 @@ class Uv:
         folder.mkdir()
         locked = folder.with_suffix(".lock")
         locked.write_text(lock)
-        argv = (self._uv, "pip", "install", "-q", "--no-config", "--no-deps", "--prefix", str(folder))
+        argv = (
+            self._uv,
+            "pip",
+            "install",
+            "-q",
+            "--no-config",
+            "--no-deps",
+            "--prefix",
+            str(folder),
+        )
         more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
         code, _, error = await run((*argv, *more, *_which(target)), log)
         if code and _NO_WHEEL.search(error):

@@ -1,6 +1,7 @@
-"""Layers of images: the same entries give the same bytes, wherever and whenever they are written."""
+"""Layers of images: the same entries give the same bytes, wherever and whenever."""
 
 from services.builder.layers.entries import Entry, below
+from services.builder.layers.looking import Looked, look
 from services.builder.layers.packages import PackageGroup, groups_of
 from services.builder.layers.skeleton import skeleton
 from services.builder.layers.writing import GZIP, TAR, Written, write
@@ -9,10 +10,12 @@ __all__ = [
     "GZIP",
     "TAR",
     "Entry",
+    "Looked",
     "PackageGroup",
     "Written",
     "below",
     "groups_of",
+    "look",
     "skeleton",
     "write",
 ]

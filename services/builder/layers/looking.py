@@ -61,7 +61,7 @@ def _look(tar: tarfile.TarFile, seen: Looked) -> None:
             seen.remove(str(path.parent))
         elif path.name.startswith(_WHITEOUT):
             seen.remove(str(path.parent / path.name.removeprefix(_WHITEOUT)))
-        elif name in _TEXTS or (_HEADER in name and path.name == "patchlevel.h"):
+        elif member.isreg() and _is_text(name, path):
             seen.texts[name] = _text(tar.extractfile(member), member)
         elif _is_program(path) and (member.isreg() or member.issym() or member.islnk()):
             seen.names[name] = member.linkname if not member.isreg() else ""
@@ -77,6 +77,10 @@ def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tar.members.clear()  # type: ignore[attr-defined]  # it keeps all that it has read
 
 
+def _is_text(name: str, path: PurePosixPath) -> bool:
+    return name in _TEXTS or (_HEADER in name and path.name == "patchlevel.h")
+
+
 def _is_program(path: PurePosixPath) -> bool:
     name = path.name
     if path.parent.name in {"bin", "sbin"}:
@@ -85,8 +89,6 @@ def _is_program(path: PurePosixPath) -> bool:
 
 
 def _text(file: IO[bytes] | None, member: tarfile.TarInfo) -> str:
-    if file is None:  # a link: the file it leads to is looked at by its own name
-        return ""
-    if member.size > _MOST_TEXT:
+    if file is None or member.size > _MOST_TEXT:
         raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
     return file.read().decode(errors="replace")

@@ -65,14 +65,14 @@ def _group(installed: Sequence[_Installed], venv: str, owner: int) -> PackageGro
 def _installed(prefix: Path, venv: str, python: str, *, owner: int) -> list[_Installed]:
     sites = sorted(prefix.glob("lib*/python3.*/*-packages"))
     found = [
-        _one(record, prefix, venv, python, owner=owner)
+        _one(record, prefix, venv=venv, python=python, owner=owner)
         for site in sites
         for record in sorted(site.glob("*.dist-info/RECORD"))
     ]
     return sorted(found, key=lambda each: each.name)
 
 
-def _one(record: Path, prefix: Path, venv: str, python: str, *, owner: int) -> _Installed:
+def _one(record: Path, prefix: Path, *, venv: str, python: str, owner: int) -> _Installed:
     """Only what the package's own record names: nothing else is its."""
     site, top, home = record.parent.parent, prefix.resolve(), PurePosixPath(venv)
     entries, rows = [], []

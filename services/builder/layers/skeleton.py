@@ -21,7 +21,7 @@ def skeleton(
     base: BaseImage, python: BasePython, *, user: str, uid: int, home: str, venv: str
 ) -> list[Entry]:
     """Nothing in it is of a bento, so that all bentos on the same base image share it."""
-    minor = ".".join(python.version.split(".")[:2])
+    minor = python.minor
     root = venv.lstrip("/")
     links = {"python": python.path, "python3": "python", f"python{minor}": "python"}
     config = f"home = {PurePosixPath(python.path).parent}\ninclude-system-site-packages = false\n"

@@ -4,6 +4,7 @@
 -- is queued; cancel them first.
 ALTER TABLE build ALTER COLUMN revision_id DROP NOT NULL;
 ALTER TABLE build ALTER COLUMN deployment_id DROP NOT NULL;
+ALTER TABLE build ALTER COLUMN causation_id DROP NOT NULL;
 ALTER TABLE build ADD COLUMN kind text NOT NULL DEFAULT 'environment';
 ALTER TABLE build ADD COLUMN wish jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE build ADD COLUMN org text NOT NULL DEFAULT '';

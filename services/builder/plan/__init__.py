@@ -1,14 +1,29 @@
 """From what a bento says to what is built: read, choose, name. Pure."""
 
 from services.builder.plan.asked import DEFAULT_COMMANDS, is_default, read
+from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
 from services.builder.plan.digest import FORMAT, digest
 from services.builder.plan.environment import (
     environment_digest,
     image_digest,
     require_environment,
 )
-from services.builder.plan.image import ImagePlan, config_of, manifest_of, plan_image
-from services.builder.plan.naming import name_of
+from services.builder.plan.image import (
+    BENTO,
+    ENTRYPOINT,
+    HOME,
+    INDEX,
+    MANIFEST,
+    UID,
+    USER,
+    VENV,
+    ImagePlan,
+    config_of,
+    index_of,
+    manifest_of,
+    plan_image,
+)
+from services.builder.plan.naming import DEFAULT_TEMPLATE, check_template, name_of
 from services.builder.plan.requirements import (
     Locked,
     is_pinned,
@@ -20,23 +35,38 @@ from services.builder.plan.strategy import choose
 from services.builder.plan.target import platform_of_uv
 
 __all__ = [
+    "BENTO",
     "DEFAULT_COMMANDS",
+    "DEFAULT_TEMPLATE",
+    "ENTRYPOINT",
     "FORMAT",
+    "HOME",
+    "INDEX",
+    "MANIFEST",
+    "UID",
+    "USER",
+    "VENV",
     "ImagePlan",
     "Locked",
+    "check_template",
     "choose",
     "config_of",
     "digest",
     "environment_digest",
+    "has_bash",
     "image_digest",
+    "index_of",
     "is_default",
     "is_pinned",
+    "libc_of",
     "locked",
     "manifest_of",
     "name_of",
     "need_building",
+    "packages_of",
     "plan_image",
     "platform_of_uv",
+    "pythons_of",
     "read",
     "require_environment",
     "requirements_of",

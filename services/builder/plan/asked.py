@@ -15,13 +15,17 @@ _MOST: Final = 256
 
 DEFAULT_COMMANDS: Final = frozenset(
     {
-        "apt-get update && apt-get install -q -y --no-install-recommends "
-        "--allow-remove-essential ca-certificates gnupg2 bash build-essential git",
+        (
+            "apt-get update && apt-get install -q -y --no-install-recommends "
+            "--allow-remove-essential ca-certificates gnupg2 bash build-essential git"
+        ),
         "apk add --update bash gcc libc-dev shadow musl-dev build-base linux-headers g++ git",
         "yum update && yum install -y ca-certificates gcc gcc-c++ make bash shadow-utils git",
-        "yum update && yum install -y amazon-linux-extras ca-certificates gcc gcc-c++ make bash "
-        "shadow-utils && amazon-linux-extras enable && "
-        'yum groupinstall -y "Development Tools"',
+        (
+            "yum update && yum install -y amazon-linux-extras ca-certificates gcc gcc-c++ make "
+            "bash shadow-utils && amazon-linux-extras enable && "
+            'yum groupinstall -y "Development Tools"'
+        ),
     }
 )
 """What clients from 1.3.10 on write into every manifest, one for each distribution: tools for

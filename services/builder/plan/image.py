@@ -51,8 +51,14 @@ class ImagePlan:
 
 
 def plan_image(
-    asked: Asked, base: BaseImage, python: BasePython, *, lock: Sequence[Any], bento: str,
-    models: Sequence[Model], name: str,
+    asked: Asked,
+    base: BaseImage,
+    python: BasePython,
+    *,
+    lock: Sequence[Any],
+    bento: str,
+    models: Sequence[Model],
+    name: str,
 ) -> ImagePlan:
     """``lock`` are the locked packages; ``bento`` is the digest of its archive."""
     return ImagePlan(

@@ -9,7 +9,9 @@ DEFAULT_TEMPLATE: Final = "yatai-bentos:yatai.{repository}.{version}"
 """As Yatai named them, so that what refers to its images finds ours."""
 
 _FIELDS: Final = frozenset({"repository", "version", "org"})
-_REPOSITORY: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_REPOSITORY: Final = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LONGEST_TAG: Final = 128
 

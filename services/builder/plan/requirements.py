@@ -14,14 +14,20 @@ _BEFORE_OWN_SETUPTOOLS: Final = (1, 4)
 _PINNED: Final = re.compile(
     r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._]*)(?:\[[^]]*\])?\s*==\s*(?P<version>[^\s;\\*]+)"
 )
+_AT: Final = re.compile(
+    r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._]*)(?:\[[^]]*\])?\s*@\s*(?P<version>\S+)"
+)
 _HASH: Final = re.compile(r"--hash[= ](\w+:[0-9a-f]+)")
 _SOURCE: Final = re.compile(r"(?:git|hg|svn|bzr)\+|\.(?:tar\.gz|tar\.bz2|tgz|zip)(?:#|\s|$)")
-_PATH: Final = re.compile(r"(?:-e\s|--editable|\.{0,2}/)|\.whl\s*$")
+_PATH: Final = re.compile(r"-e\s|--editable|\.{0,2}/")
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A package of a lock. ``hashes`` are of every file that may be it, sorted."""
+    """A package of a lock. ``hashes`` are of every file that may be it, sorted.
+
+    ``version`` is an address where the author gave one.
+    """
 
     name: str
     version: str
@@ -53,7 +59,7 @@ def is_pinned(requirements: str) -> bool:
 def need_building(requirements: str) -> Iterator[str]:
     """The lines that no wheel of an index can satisfy."""
     for line in requirements.splitlines():
-        if _SOURCE.search(line) or _PATH.match(line) or _PATH.search(line.split(";")[0]):
+        if _SOURCE.search(line) or _PATH.match(line):
             yield line[:200]
 
 
@@ -67,7 +73,7 @@ def locked(lock: str) -> list[Locked]:
             tuple(sorted(_HASH.findall(line))),
         )
         for line in joined.splitlines()
-        if (pinned := _PINNED.match(line.strip()))
+        if (pinned := _PINNED.match(line.strip()) or _AT.match(line.strip()))
     ]
     return sorted(found, key=lambda each: each.name)
 

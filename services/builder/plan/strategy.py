@@ -9,7 +9,9 @@ from services.builder.errors import BuildFailedError
 _NEED_NO_RUN: Final = "wheels of an index are all that it needs: no container, no root"
 
 
-def choose(asked: Asked, wish: Wish, *, from_source: Sequence[str], brings: Sequence[str]) -> Choice:
+def choose(
+    asked: Asked, wish: Wish, *, from_source: Sequence[str], brings: Sequence[str]
+) -> Choice:
     """Raises ``BuildFailedError`` where the wish cannot be granted.
 
     ``from_source`` are requirements that have to be built, ``brings`` packages that came along.

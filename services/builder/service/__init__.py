@@ -1,8 +1,30 @@
-"""Use cases: builds from request to end, the making of an image, and who keeps it."""
+"""Use cases: builds from request to end, the strategies that make images, and who keeps them."""
 
+from services.builder.service.assembling import Assembling
+from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
+from services.builder.service.environments import Environments
 from services.builder.service.images import Images
+from services.builder.service.layering import Layering
 from services.builder.service.making import Making
+from services.builder.service.progress import Progress
+from services.builder.service.pushing import Destination
+from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
+from services.builder.service.workshop import Workshop
 
-__all__ = ["SERVICE", "Builds", "Images", "Making", "Tx"]
+__all__ = [
+    "SERVICE",
+    "Assembling",
+    "Bases",
+    "Builds",
+    "Destination",
+    "Environments",
+    "Images",
+    "Layering",
+    "Making",
+    "Progress",
+    "Resolving",
+    "Tx",
+    "Workshop",
+]

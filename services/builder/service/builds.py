@@ -6,12 +6,24 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from libs.chassis import context
 from libs.chassis.postgres import Database
 from libs.contracts.builder import ImageBuilt, ImageFailed, ImageRequested
 from libs.contracts.deployer import DeploymentRequested
 from libs.contracts.event import Envelope
+from libs.contracts.identity import Principal
+from libs.contracts.registry import ResolvedBento
 from libs.contracts.types import cut
-from services.builder.domain import BuildView, Image, Model, Order, Origin
+from services.builder.domain import (
+    BuildView,
+    Image,
+    Model,
+    Order,
+    Origin,
+    Planned,
+    Step,
+    Wish,
+)
 from services.builder.errors import BuildNotFoundError
 from services.builder.service.tx import SERVICE, Tx
 
@@ -28,23 +40,50 @@ class Builds:
             if not await tx.inbox.claim(consumer, envelope.id):
                 return
             await tx.builds.add(order)
-            said = ImageRequested(
-                build_id=order.id,
-                bento_id=order.bento_id,
-                bento=f"{order.repository}:{order.version}",
-                bento_digest=order.bento_digest,
-                kind="environment",
-            )
-            await tx.say(said, org_id=order.org_id)
+            await tx.say(_requested(order), org_id=order.org_id)
         self._woken()
 
-    async def start(self, *, besides: Collection[UUID] = ()) -> Order | None:
-        """The oldest that is due and not among those under way; None when there is none.
+    async def order(self, principal: Principal, bento: ResolvedBento, wish: Wish) -> BuildView:
+        """Queue a container image of a bento that somebody asks for."""
+        cause = context.current()
+        order = Order(
+            id=uuid7(),
+            org_id=principal.org_id,
+            revision_id=None,
+            deployment_id=None,
+            target="oci",
+            bento_id=bento.bento_id,
+            repository=bento.repository,
+            version=bento.version,
+            bento_digest=bento.digest,
+            models=tuple(Model(m.repository, m.version, m.digest) for m in bento.models),
+            origin=Origin(
+                actor=principal.actor,
+                correlation_id=cause.correlation_id,
+                causation_id=cause.causation_id,
+                traceparent=cause.traceparent,
+            ),
+            kind="oci",
+            wish=wish,
+            org=principal.org,
+        )
+        async with self._database.transaction() as tx:
+            await tx.builds.add(order)
+            await tx.say(_requested(order), org_id=order.org_id)
+        self._woken()
+        return await self.one(order.org_id, order.id)
+
+    async def start(
+        self, *, besides: Collection[UUID] = (), full: Collection[UUID] = ()
+    ) -> Order | None:
+        """The oldest that is due; None when there is none.
+
+        Not of those ``besides`` that are under way, nor of an organisation that is ``full``.
 
         What a worker that died had begun is begun anew.
         """
         async with self._database.transaction() as tx:
-            return await tx.builds.start(besides)
+            return await tx.builds.start(besides, full=full)
 
     async def put_off(self, order: Order, pause: timedelta) -> None:
         """Begin it again when ``pause`` is over."""
@@ -56,15 +95,22 @@ class Builds:
             await tx.holds.alone()
             await tx.builds.claim(order.id, environment=environment, image=image)
 
-    async def built(self, order: Order, image: Image, seconds: float) -> None:
+    async def planned(self, order: Order, planned: Planned) -> None:
         async with self._database.transaction() as tx:
+            await tx.builds.planned(order.id, planned)
+
+    async def built(
+        self, order: Order, image: Image, seconds: float, *, steps: Sequence[Step] = ()
+    ) -> None:
+        async with self._database.transaction() as tx:
+            await tx.builds.steps(order.id, steps)
             if not await tx.builds.built(order.id, image, seconds):
                 return
             said = ImageBuilt(
                 build_id=order.id,
                 bento_id=order.bento_id,
                 bento_digest=order.bento_digest,
-                kind="environment",
+                kind=order.kind,
                 uri=image.uri,
                 digest=image.digest,
                 reused=image.reused,
@@ -73,9 +119,12 @@ class Builds:
             )
             await tx.say(said, org_id=order.org_id)
 
-    async def failed(self, order: Order, code: str, reason: str) -> None:
+    async def failed(
+        self, order: Order, code: str, reason: str, *, steps: Sequence[Step] = ()
+    ) -> None:
         words = cut(reason.replace("\0", ""))  # which a tool may print, and no table takes
         async with self._database.transaction() as tx:
+            await tx.builds.steps(order.id, steps)
             if not await tx.builds.failed(order.id, code, words):
                 return
             said = ImageFailed(
@@ -88,15 +137,6 @@ class Builds:
             )
             await tx.say(said, org_id=order.org_id)
 
-    async def lock(self, key: tuple[UUID, str, str, str]) -> str | None:
-        async with self._database.read() as tx:
-            return await tx.builds.lock(key)
-
-    async def keep_lock(self, key: tuple[UUID, str, str, str], body: str) -> str:
-        """The lock that counts from now on: the first one that was kept."""
-        async with self._database.transaction() as tx:
-            return await tx.builds.keep_lock(key, body)
-
     async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
         async with self._database.read() as tx:
             return await tx.builds.newest(org_id, limit)
@@ -107,6 +147,16 @@ class Builds:
         if found is None:
             raise BuildNotFoundError(str(build_id))
         return found
+
+
+def _requested(order: Order) -> ImageRequested:
+    return ImageRequested(
+        build_id=order.id,
+        bento_id=order.bento_id,
+        bento=order.bento,
+        bento_digest=order.bento_digest,
+        kind=order.kind,
+    )
 
 
 def _order(envelope: Envelope[DeploymentRequested]) -> Order:

@@ -8,12 +8,12 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from services.builder import plan
-from services.builder.domain import Choice, Image, Interpreter, Order, Planned, Strategy
+from services.builder.domain import Choice, Image, Interpreter, Planned, Strategy
 from services.builder.environments import Folders, NeedsBuildingError, Uv
 from services.builder.errors import BuildFailedError
 from services.builder.service.builds import Builds
-from services.builder.service.progress import Progress
-from services.builder.service.resolving import Archives, Resolving
+from services.builder.service.job import Job
+from services.builder.service.resolving import Resolving
 
 _OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 """Where a manifest names none: one that is certainly there."""
@@ -38,46 +38,39 @@ class Environments:
         self._uv = uv
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def make(self, order: Order, archives: Archives, progress: Progress) -> Image:
-        if order.target != "local":
+    async def make(self, job: Job) -> Image:
+        if job.order.target != "local":
             raise BuildFailedError(
-                "target-not-supported", f"images for target {order.target} are not built here"
+                "target-not-supported",
+                f"environments for target {job.order.target} are not built here",
             )
-        with progress.step("resolve"):
-            made = await self._resolve(order, archives, progress)
+        with job.progress.step("resolve"):
+            made = await self._resolve(job)
         try:
-            return await self._from(order, archives, made, progress)
+            return await self._from(job, made)
         except NeedsBuildingError as error:
-            progress.note(f"not shared with other organisations: {error}")
-        return await self._from(order, archives, made, progress, built_for=order.org_id)
+            job.progress.note(f"not shared with other organisations: {error}")
+        return await self._from(job, made, built_for=job.order.org_id)
 
-    async def _resolve(
-        self, order: Order, archives: Archives, progress: Progress
-    ) -> _Ingredients:
-        described = await self._resolving.describe(order, archives)
+    async def _resolve(self, job: Job) -> _Ingredients:
+        described = await self._resolving.describe(job)
         asked = plan.read(described.manifest, fallback_python=_OWN_PYTHON)
         plan.require_environment(asked)
         if described.brings:
             raise BuildFailedError("wheels-not-supported", "the bento brings wheels of its own")
-        why = tuple(f"left out, as this machine has its own tools: {each}" for each in asked.dropped)
-        for line in why:
-            progress.note(line)
-        python = await self._uv.interpreter(asked.python, progress.log)
-        requirements = plan.requirements_of(described.manifest, described.requirements)
-        lock = await self._resolving.lock(
-            order, requirements, python, archives=archives, log=progress.log
+        why = tuple(
+            f"left out, as this machine has its own tools: {each}" for each in asked.dropped
         )
+        for line in why:
+            job.progress.note(line)
+        python = await self._uv.interpreter(asked.python, job.progress.log)
+        requirements = plan.requirements_of(described.manifest, described.requirements)
+        lock = await self._resolving.lock(job, requirements, python)
         return _Ingredients(lock, python, why)
 
-    async def _from(
-        self,
-        order: Order,
-        archives: Archives,
-        made: _Ingredients,
-        progress: Progress,
-        built_for: UUID | None = None,
-    ) -> Image:
+    async def _from(self, job: Job, made: _Ingredients, *, built_for: UUID | None = None) -> Image:
         """Of wheels alone; or with code of packages run, for one organisation."""
+        order = job.order
         environment = plan.environment_digest(made.lock, made.python, org_id=built_for)
         digest = plan.image_digest(environment, order.bento_digest, order.models)
         choice = Choice(Strategy.ENVIRONMENT, made.why)
@@ -85,28 +78,24 @@ class Environments:
         async with self._turns.setdefault(environment, asyncio.Lock()):
             await self._builds.claim(order, environment=environment, image=digest)
             if self._folders.has_image(digest):
-                progress.note(f"image {digest} exists")
+                job.progress.note(f"image {digest} exists")
                 return self._folders.found(digest, reused=True)
             if not self._folders.has_environment(environment):
-                with progress.step("install packages"):
+                with job.progress.step("install packages"):
                     await self._uv.install(
                         made.lock,
                         made.python,
                         self._folders.environment(environment),
-                        log=progress.log,
+                        log=job.progress.log,
                         wheels_only=built_for is None,
                     )
                     await asyncio.to_thread(self._folders.complete, environment)
-            with progress.step("put together"):
-                await self._assemble(order, archives, digest, environment)
-        progress.note(f"image {digest} is complete")
+            with job.progress.step("put together"):
+                await self._assemble(job, digest, environment)
+        job.progress.note(f"image {digest} is complete")
         return self._folders.found(digest, reused=False)
 
-    async def _assemble(
-        self, order: Order, archives: Archives, digest: str, environment: str
-    ) -> None:
-        bento = await archives.bento()
-        models = {each: await archives.model(each) for each in order.models}
-        await asyncio.to_thread(
-            self._folders.assemble, digest, environment, bento, models=models
-        )
+    async def _assemble(self, job: Job, digest: str, environment: str) -> None:
+        bento = await job.bento()
+        models = {each: await job.model(each) for each in job.order.models}
+        await asyncio.to_thread(self._folders.assemble, digest, environment, bento, models=models)

@@ -6,13 +6,13 @@ from typing import Protocol
 
 from services.builder.domain import Image, Kind, Order
 from services.builder.environments import Folders, remove
+from services.builder.service.job import Job
 from services.builder.service.progress import Progress
-from services.builder.service.resolving import Archives
 from services.builder.upstream import Registry
 
 
 class Maker(Protocol):
-    async def make(self, order: Order, archives: Archives, progress: Progress) -> Image:
+    async def make(self, job: Job) -> Image:
         """Raises ``BuildFailedError`` for good, and transient errors when trying again may help."""
 
 
@@ -26,9 +26,8 @@ class Making:
 
     async def make(self, order: Order, progress: Progress) -> Image:
         work = self._folders.work(order.id)
-        archives = Archives(self._registry, order, work, progress)
         try:
-            return await self._makers[order.kind].make(order, archives, progress)
+            return await self._makers[order.kind].make(Job(order, progress, self._registry, work))
         finally:
             await asyncio.to_thread(remove, work)
 

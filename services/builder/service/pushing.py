@@ -1,8 +1,9 @@
 """Layers of an image in the registry: found there by what they are made of, or made and pushed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from libs.chassis.postgres import Database
@@ -20,10 +21,6 @@ class Destination:
     repository: str
     tag: str
     org_id: UUID
-
-
-Making = Callable[[], Awaitable[Sequence[tuple[str, Iterable[Entry]]]]]
-"""Keys and entries of the layers that are not there yet."""
 
 
 class Pushing:
@@ -56,9 +53,7 @@ class Pushing:
         remote, repository = self._to.remote, self._to.repository
         if await remote.has_blob(repository, layer.digest):
             return True
-        return source != repository and await remote.mount(
-            repository, layer.digest, source=source
-        )
+        return source != repository and await remote.mount(repository, layer.digest, source=source)
 
     async def push(self, key: str, entries: Iterable[Entry], *, media_type: str) -> Layer:
         listed = list(entries)
@@ -84,10 +79,11 @@ class Pushing:
 
 async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The next one is made while the last one is under way."""
-    coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+    in_thread = partial(asyncio.get_running_loop().run_in_executor, None, next, chunks, None)
+    coming = in_thread()
     try:
         while (chunk := await asyncio.shield(coming)) is not None:
-            coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+            coming = in_thread()
             yield chunk
     finally:
         await asyncio.wait([coming])  # a thread cannot be interrupted, and holds files open

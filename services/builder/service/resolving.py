@@ -8,13 +8,11 @@ import yaml
 
 from libs.chassis.postgres import Database
 from services.builder import plan
-from services.builder.archive import unpack
-from services.builder.domain import Described, Interpreter, Model, Order, Target
+from services.builder.domain import Described, Interpreter, Target
 from services.builder.environments import Uv
 from services.builder.errors import BuildFailedError
-from services.builder.service.progress import Progress
+from services.builder.service.job import Job
 from services.builder.service.tx import Tx
-from services.builder.upstream import Registry
 
 _DESCRIPTION_BYTES: Final = 16 * 2**20
 _REQUIREMENTS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
@@ -22,59 +20,25 @@ _REQUIREMENTS: Final = ("env/python/requirements.lock.txt", "env/python/requirem
 _FILES: Final = ("env/docker/Dockerfile", "env/docker/entrypoint.sh")
 
 
-class Archives:
-    """The parts of one build, fetched and unpacked when somebody first needs them."""
-
-    def __init__(self, registry: Registry, order: Order, work: Path, progress: Progress) -> None:
-        self._registry = registry
-        self._order = order
-        self._progress = progress
-        self.work = work
-
-    async def bento(self) -> Path:
-        """By digest only: what a tag means by now does not matter."""
-        return await self._unpacked(self._order.bento_digest, "bento", self._order.bento)
-
-    async def model(self, model: Model) -> Path:
-        name = f"{model.repository}:{model.version}"
-        return await self._unpacked(model.digest, f"model-{model.digest[7:]}", name)
-
-    async def _unpacked(self, digest: str, name: str, shown: str) -> Path:
-        folder = self.work / name
-        if not folder.exists():
-            self._progress.note(f"fetching {shown} {digest}")
-            file = folder.with_suffix(".tar")
-            await self._registry.fetch(digest, self._order.org_id, file)
-            await asyncio.to_thread(unpack, file, folder)
-            file.unlink()
-        return folder
-
-
 class Resolving:
     def __init__(self, database: Database[Tx], uv: Uv) -> None:
         self._database = database
         self._uv = uv
 
-    async def describe(self, order: Order, archives: Archives) -> Described:
+    async def describe(self, job: Job) -> Described:
+        order = job.order
         async with self._database.read() as tx:
             known = await tx.recipes.described(order.org_id, order.bento_digest)
         if known is not None:
             return known
-        described = await asyncio.to_thread(_describe, await archives.bento())
+        described = await asyncio.to_thread(_describe, await job.bento())
         async with self._database.transaction() as tx:
             await tx.recipes.describe(order.org_id, order.bento_digest, described)
         return described
 
-    async def lock(
-        self,
-        order: Order,
-        requirements: str,
-        chosen: Interpreter | Target,
-        *,
-        archives: Archives,
-        log: Path,
-    ) -> str:
+    async def lock(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
         """The first that was made for this bento, or for others with the same pinned lines."""
+        order = job.order
         key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
         async with self._database.read() as tx:
             known = await tx.recipes.lock(key)
@@ -85,7 +49,7 @@ class Resolving:
         async with self._database.read() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
         if body is None:
-            body = await self._uv.compile(requirements, chosen, archives.work, log=log)
+            body = await self._uv.compile(requirements, chosen, job.work, log=job.progress.log)
         async with self._database.transaction() as tx:
             if pinned:
                 await tx.recipes.keep_pinned(lines, body)

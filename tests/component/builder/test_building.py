@@ -14,7 +14,7 @@ from libs.contracts.deployer import PinnedModel
 from libs.contracts.identity import Principal
 from services.builder.archive import unpack
 from services.builder.errors import BuildFailedError
-from services.builder.http import BuilderApi
+from services.builder.http import routes
 from tests.support.builder import ORG, OTHER, PYTHON, Yard, building
 from tests.support.loops import eventually, running
 from tests.support.serving import CALLER, always_ready, served
@@ -163,7 +163,7 @@ async def as_owner(_: web.Request) -> Principal:
 async def test_a_log_is_followed_while_the_build_runs(yard: Yard) -> None:
     build = await yard.request(await yard.push("fox:v1"))
     app = build_app(
-        BuilderApi(yard.builds, yard.images, yard.folders).routes(),
+        routes(yard.shop, yard.folders),
         service="builder",
         authenticate=as_owner,
         ready=always_ready,
@@ -175,6 +175,7 @@ async def test_a_log_is_followed_while_the_build_runs(yard: Yard) -> None:
     ):
         assert answer.status == 200, await answer.text()
         async with running(yard.worker.run):
+            assert await answer.content.readline() == b"--- resolve\n"
             assert b"fetching" in await answer.content.readline()
             assert b"is complete" in await answer.content.read()
 

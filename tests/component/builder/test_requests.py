@@ -71,6 +71,7 @@ async def keep_and_prune(pool: Pool, folders: Folders, order: Order) -> None:
         folders.complete(each)
     bento = folders.work(order.id)
     folders.assemble(IMAGE, ENVIRONMENT, bento, models={})
+    assert order.revision_id is not None
     await images.hold(ORG, order.revision_id, IMAGE)
     with pytest.raises(ImageGoneError):
         await images.hold(UUID(int=2), order.revision_id, IMAGE)

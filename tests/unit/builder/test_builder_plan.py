@@ -25,14 +25,15 @@ A, B = Model("a", "1", "sha256:" + "a" * 64), Model("b", "1", "sha256:" + "b" * 
 )
 def test_what_only_a_container_could_do_is_refused(manifest: dict[str, Any], code: str) -> None:
     with pytest.raises(BuildFailedError) as refused:
-        plan.dropped_commands(manifest)
+        plan.require_environment(plan.read(manifest, fallback_python="3.11"))
     assert refused.value.code == code
 
 
 def test_the_command_of_every_client_is_left_out() -> None:
-    commands = [plan.DEFAULT_COMMAND, plan.DEFAULT_COMMAND.replace("&&", " && ")]
+    commands = [each.replace("&&", " && ") for each in plan.DEFAULT_COMMANDS]
     manifest = {"image": {"base_image": "python:3.11-slim", "commands": commands}}
-    assert len(plan.dropped_commands(manifest)) == len(commands)
+    asked = plan.read(manifest, fallback_python="3.11")
+    assert (asked.commands, len(asked.dropped)) == ((), len(commands))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,8 @@ def test_requirements(version: str, text: str, resolved: str) -> None:
 
 @pytest.mark.parametrize(("asked", "found"), [("3.11", "3.11"), ("3.12.4", "3.12"), ("", "3.10")])
 def test_python(asked: str, found: str) -> None:
-    assert plan.python_of({"image": {"python_version": asked}}, fallback="3.10") == found
+    manifest = {"image": {"python_version": asked}}
+    assert plan.read(manifest, fallback_python="3.10").python == found
 
 
 def test_digests_depend_on_what_is_inside_and_on_nothing_else() -> None:

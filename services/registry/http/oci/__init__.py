@@ -1,5 +1,8 @@
 """OCI distribution 1.1: images and artifacts below ``/v2/``, on the blobs of everything else."""
 
+from dataclasses import replace
+from typing import Final
+
 from aiohttp import web
 
 from libs.chassis.http import Route
@@ -13,14 +16,20 @@ from services.registry.service import UseCases
 
 __all__ = ["REFUSALS", "oci_routes"]
 
+_ISSUERS: Final = frozenset({"gateway", "builder"})
+"""The gateway for people and machines; the builder keeps what it builds here."""
+
 
 def oci_routes(cases: UseCases) -> list[Route]:
-    return [
+    specified = [
         Route("GET", "/v2/", _version, action="image.read"),
         *BlobsApi(cases.images, cases.integrity).routes(),
         *UploadsApi(cases.images, silence=cases.uploads.silence).routes(),
         *ManifestsApi(cases.manifests).routes(),
         *ListingsApi(cases.manifests).routes(),
+    ]
+    return [
+        *(replace(each, issuers=_ISSUERS) for each in specified),
         *RulesApi(cases.manifests).routes(),
     ]
 

@@ -1,61 +1,75 @@
-"""Builds and their logs for people; holds on images for the deployer."""
+"""Builds for people and programs: asked for, listed, followed."""
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from libs.chassis.http import Route, principal, stream_response
 from libs.chassis.lifecycle import sleep_or_stop
+from libs.chassis.openapi import Body, Operation
 from libs.chassis.problems import json_response, read_body
-from libs.contracts.types import Digest
+from services.builder.domain import BuildView, Strategy, Wish
 from services.builder.environments import Folders
-from services.builder.errors import BuildNotFoundError, HoldInvalidError
-from services.builder.service import Builds, Images
+from services.builder.errors import BuildNotFoundError
+from services.builder.service import Workshop
 
-_DEPLOYER: Final = frozenset({"deployer"})
-_ENDED: Final = frozenset({"built", "failed"})
+_ENDED: Final = frozenset({"built", "failed", "cancelled"})
 _POLL: Final = timedelta(milliseconds=300)
 _NEWEST: Final = 200
 _CHUNK: Final = 2**16
+_TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
+
+_Platform = Annotated[str, Field(pattern="^linux/(amd64|arm64)$")]
 
 
-class HoldBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class BuildBody(Body):
+    """A container image of a bento. What is left out is chosen by the plan."""
 
-    image_digest: Digest
+    bento: str = Field(pattern=_TAG, description="`repository:version`, or the latest of one")
+    strategy: Strategy | None = Field(None, strict=False)
+    platforms: tuple[_Platform, ...] = Field((), max_length=4, strict=False)
+    no_cache: bool = Field(default=False, description="make every layer anew")
 
 
-class BuilderApi:
-    def __init__(self, builds: Builds, images: Images, folders: Folders) -> None:
-        self._builds = builds
-        self._images = images
+class BuildsApi:
+    def __init__(self, shop: Workshop, folders: Folders) -> None:
+        self._builds = shop.builds
+        self._images = shop.images
+        self._registry = shop.registry
         self._folders = folders
 
     def routes(self) -> list[Route]:
-        hold = "/internal/holds/{revision_id}"
+        top, read = "/api/builds", "build.read"
+        one = f"{top}/{{build_id}}"
         return [
-            Route("GET", "/api/builds", self.newest, action="build.read"),
-            Route("POST", "/api/builds/prune", self.prune, action="image.prune"),
-            Route("GET", "/api/builds/{build_id}", self.one, action="build.read"),
-            Route("GET", "/api/builds/{build_id}/log", self.log, action="build.read", stream=True),
-            Route("PUT", hold, self.hold, action="image.hold", issuers=_DEPLOYER),
-            Route("DELETE", hold, self.release, action="image.hold", issuers=_DEPLOYER),
+            Route("GET", top, self.newest, action=read),
+            Route("POST", top, self.order, action="build.create", operation=_ORDER),
+            Route("POST", f"{top}/prune", self.prune, action="image.prune"),
+            Route("GET", one, self.one, action=read, operation=_ONE),
+            Route("GET", f"{one}/log", self.log, action=read, stream=True),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:
         found = await self._builds.newest(principal(request).org_id, _NEWEST)
-        return json_response({"builds": [asdict(each) for each in found]})
+        return json_response({"builds": found})
+
+    async def order(self, request: web.Request) -> web.Response:
+        body = await read_body(request, BuildBody)
+        repository, _, version = body.bento.partition(":")
+        who = principal(request)
+        bento = await self._registry.resolve(repository, version or "latest", who)
+        wish = Wish(body.strategy, body.platforms, body.no_cache)
+        return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:
         found = await self._builds.one(principal(request).org_id, _build_id(request))
-        return json_response(asdict(found))
+        return json_response(found)
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         org_id, build_id = principal(request).org_id, _build_id(request)
@@ -69,16 +83,6 @@ class BuilderApi:
 
     async def prune(self, request: web.Request) -> web.Response:
         return json_response({"removed": await self._images.prune(principal(request).org_id)})
-
-    async def hold(self, request: web.Request) -> web.Response:
-        body = await read_body(request, HoldBody)
-        org_id = principal(request).org_id
-        await self._images.hold(org_id, _revision_id(request), body.image_digest)
-        return web.Response(status=204)
-
-    async def release(self, request: web.Request) -> web.Response:
-        await self._images.release(principal(request).org_id, _revision_id(request))
-        return web.Response(status=204)
 
     async def _lines(
         self, org_id: UUID, build_id: UUID, *, follow: bool
@@ -111,9 +115,7 @@ def _build_id(request: web.Request) -> UUID:
         raise BuildNotFoundError(text) from error
 
 
-def _revision_id(request: web.Request) -> UUID:
-    text = request.match_info["revision_id"]
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise HoldInvalidError(text) from error
+_ORDER: Final = Operation(
+    "build", "Ask for a container image of a bento", BuildView, body=BuildBody, status=202
+)
+_ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", BuildView)

@@ -36,7 +36,7 @@ def pythons_of(
     for path, minor in _interpreters(names):
         if minor in found:
             continue
-        exact = _exact(path, minor, texts, env, packages)
+        exact = _exact(path, minor, texts=texts, env=env, packages=packages)
         if exact is not None:
             found[minor] = BasePython(f"/{path}", exact)
     return tuple(found[each] for each in sorted(found))
@@ -70,6 +70,7 @@ def _interpreters(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _exact(
     path: str,
     minor: str,
+    *,
     texts: Mapping[str, str],
     env: Mapping[str, str],
     packages: Mapping[str, str],

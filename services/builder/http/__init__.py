@@ -1,0 +1,31 @@
+"""What people, programs and the deployer ask of the builder."""
+
+from typing import Final
+
+from aiohttp import web
+
+from libs.chassis.http import Route, described_by
+from libs.chassis.problems import json_response
+from services.builder.environments import Folders
+from services.builder.http.builds import BuildsApi
+from services.builder.http.holds import HoldsApi
+from services.builder.service import Workshop
+
+__all__ = ["DOCUMENT", "TITLE", "routes"]
+
+TITLE: Final = "Yokocho builder"
+DOCUMENT: Final = "/api/builder/openapi.json"
+
+
+def routes(shop: Workshop, folders: Folders) -> list[Route]:
+    """Everything the builder answers."""
+    found = [
+        *BuildsApi(shop, folders).routes(),
+        *HoldsApi(shop.images).routes(),
+    ]
+    described = json_response(described_by(TITLE, found))
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.Response(body=described.body, content_type="application/json")
+
+    return [*found, Route("GET", DOCUMENT, describe, action="api.read")]

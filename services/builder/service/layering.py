@@ -1,0 +1,123 @@
+"""The layers above a base image, each found by what it is made of, or made and pushed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from services.builder import plan
+from services.builder.domain import BaseImage, Layer, Model, Target
+from services.builder.environments import Uv
+from services.builder.layers import GZIP, TAR, Entry, PackageGroup, below, groups_of, skeleton
+from services.builder.plan import BENTO, ENTRYPOINT, HOME, UID, USER, VENV, ImagePlan
+from services.builder.service.bases import Bases
+from services.builder.service.job import Job
+from services.builder.service.pushing import Pushing
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One platform of one order, planned."""
+
+    job: Job
+    plan: ImagePlan
+    base: BaseImage
+    lock: str
+    pushing: Pushing
+
+
+class Layering:
+    def __init__(self, bases: Bases, uv: Uv) -> None:
+        self._bases = bases
+        self._uv = uv
+
+    async def layers(self, work: Work) -> list[Layer]:
+        """In the order of the image; what changes most often is on top."""
+        models = (self._model(work, each) for each in work.plan.models)
+        above = (self._skeleton(work), self._packages(work), *models, self._bento(work))
+        async with asyncio.TaskGroup() as group:
+            placed = group.create_task(self._bases.place(work.base, work.pushing))
+            tasks = [group.create_task(each) for each in above]
+        made = [layer for task in (placed, *tasks) for layer in task.result()]
+        work.job.progress.note(
+            f"    {work.pushing.pushed} pushed, {work.pushing.reused} were there"
+        )
+        return made
+
+    async def _skeleton(self, work: Work) -> Sequence[Layer]:
+        python = work.plan.python
+        key = plan.digest([plan.FORMAT, "skeleton", work.base.digest, python.path, python.version])
+
+        async def entries() -> list[Entry]:
+            return skeleton(work.base, python, user=USER, uid=UID, home=HOME, venv=VENV)
+
+        return await _one(work, key, entries, media_type=GZIP)
+
+    async def _bento(self, work: Work) -> Sequence[Layer]:
+        async def entries() -> list[Entry]:
+            found = await asyncio.to_thread(_below, await work.job.bento(), BENTO)
+            return [_runnable(each) for each in found]
+
+        key = plan.digest([plan.FORMAT, "bento", work.job.order.bento_digest])
+        return await _one(work, key, entries, media_type=GZIP)
+
+    async def _model(self, work: Work, model: Model) -> Sequence[Layer]:
+        """Not compressed: weights hardly shrink, and their digest is that of the tar."""
+        home = f"{BENTO}/models/{model.repository}".lstrip("/")
+
+        async def entries() -> list[Entry]:
+            folder = await work.job.model(model)
+            version = f"{home}/{model.version}"
+            files = await asyncio.to_thread(_below, folder, version)
+            latest = Entry(f"{home}/latest", UID, content=model.version.encode())
+            folders = [Entry(each, UID) for each in (f"{BENTO}/models".lstrip("/"), home, version)]
+            return [*folders, latest, *files]
+
+        key = plan.digest([plan.FORMAT, "model", model.repository, model.version, model.digest])
+        return await _one(work, key, entries, media_type=TAR)
+
+    async def _packages(self, work: Work) -> Sequence[Layer]:
+        """All of a lock are found at once; else each group that other locks have in common."""
+        key = work.plan.packages_key
+        if (found := await work.pushing.find(key)) is not None:
+            return found
+        groups = await self._installed(work)
+        layers = [layer for each in groups for layer in await _group(work, each)]
+        await work.pushing.keep(key, layers)
+        return layers
+
+    async def _installed(self, work: Work) -> list[PackageGroup]:
+        base, python = work.base, work.plan.python
+        folder = work.job.work / f"packages-{base.platform.replace('/', '-')}"
+        target = Target(python.version, plan.platform_of_uv(base.platform, base.libc))
+        with work.job.progress.step("install packages"):
+            await self._uv.lay_out(work.lock, target, folder, log=work.job.progress.log)
+            return await asyncio.to_thread(
+                groups_of, folder, venv=VENV, python=python.minor, owner=UID
+            )
+
+
+async def _group(work: Work, group: PackageGroup) -> Sequence[Layer]:
+    hashes = {f"{each.name}=={each.version}": each.hashes for each in plan.locked(work.lock)}
+    inside = [[name, hashes.get(name, ())] for name in group.names]
+    of = [work.plan.python.minor, work.plan.platform, work.plan.libc]
+    key = plan.digest([plan.FORMAT, "packages", *of, inside])
+    found = await work.pushing.find(key)
+    return found or [await work.pushing.push(key, group.entries, media_type=GZIP)]
+
+
+async def _one(
+    work: Work, key: str, entries: Callable[[], Awaitable[list[Entry]]], *, media_type: str
+) -> Sequence[Layer]:
+    found = await work.pushing.find(key)
+    if found is not None:
+        return found
+    return [await work.pushing.push(key, await entries(), media_type=media_type)]
+
+
+def _below(folder: Path, at: str) -> list[Entry]:
+    return sorted(below(folder, at.lstrip("/"), owner=UID), key=lambda each: each.path)
+
+
+def _runnable(entry: Entry) -> Entry:
+    return replace(entry, executable=True) if f"/{entry.path}" == ENTRYPOINT else entry

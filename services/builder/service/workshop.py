@@ -1,0 +1,18 @@
+"""All use cases together, for those who offer them."""
+
+from dataclasses import dataclass
+
+from services.builder.service.bases import Bases
+from services.builder.service.builds import Builds
+from services.builder.service.images import Images
+from services.builder.service.making import Making
+from services.builder.upstream import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    builds: Builds
+    images: Images
+    bases: Bases
+    making: Making
+    registry: Registry

@@ -1,0 +1,70 @@
+"""Images that are written layer by layer: what is in them, and what later builds find again."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.chassis.client import OrgRef
+from services.builder.domain import BuildView, Wish
+from services.builder.oci import Remote
+from tests.support.base_image import base_image
+from tests.support.builder import ORG, PYTHON, Yard
+
+pytestmark = pytest.mark.skipif(PYTHON != "3.11", reason="the base image has Python 3.11")
+REFERENCE = "python:3.11-slim"
+
+
+async def on_base(yard: Yard) -> Remote:
+    """The base image, pinned."""
+    home = yard.home(OrgRef(ORG, "default"))
+    layout = base_image()
+    repository = "base/docker.io/library/python"
+    index = json.loads((layout / "index.json").read_text())
+    [found] = index["manifests"]
+    body = _blob(layout, found["digest"])
+    manifest = json.loads(body)
+    for each in (manifest["config"], *manifest["layers"]):
+        await home.push_bytes(repository, _blob(layout, each["digest"]))
+    await home.put_manifest(repository, found["digest"], body, found["mediaType"])
+    await yard.shop.bases.adopt(
+        OrgRef(ORG, "default"),
+        REFERENCE,
+        platform="linux/amd64",
+        digest=found["digest"],
+        source="a test",
+    )
+    return home
+
+
+def _blob(layout: Path, digest: str) -> bytes:
+    return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+
+
+async def build(yard: Yard, tag: str, wish: Wish | None = None) -> BuildView:
+    build = await yard.order(tag, wish or Wish())
+    return await yard.ended(build)
+
+
+async def document(home: Remote, digest: str) -> Mapping[str, Any]:
+    _, body = await home.manifest("yatai-bentos", digest)
+    found: Mapping[str, Any] = json.loads(body)
+    return found
+
+
+async def test_an_image_is_assembled_and_found_again(yard: Yard) -> None:
+    home = await on_base(yard)
+    await yard.push("fox:v1", files={"env/docker/entrypoint.sh": "#!/bin/bash\n"})
+    first = await build(yard, "fox:v1")
+    assert (first.status, first.strategy, first.reused) == ("built", "assemble", False), yard.log(
+        first.id
+    )
+    assert first.uri == f"oci://yatai-bentos:yatai.fox.v1@{first.image_digest}"
+    again = await build(yard, "fox:v1")
+    assert (again.image_digest, again.reused) == (first.image_digest, True)
+    anew = await build(yard, "fox:v1", Wish(no_cache=True))
+    assert (anew.image_digest, anew.reused) == (first.image_digest, False), "byte for byte"
+    manifest = await document(home, str(first.image_digest))
+    assert len(manifest["layers"]) == 4
