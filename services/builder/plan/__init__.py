@@ -1,7 +1,6 @@
 """From what a bento says to what is built: read, choose, name. Pure."""
 
 from services.builder.plan.asked import DEFAULT_COMMANDS, is_default, read
-from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
 from services.builder.plan.digest import FORMAT, digest
 from services.builder.plan.environment import (
     environment_digest,
@@ -24,6 +23,7 @@ from services.builder.plan.image import (
     plan_image,
 )
 from services.builder.plan.naming import DEFAULT_TEMPLATE, check_template, name_of
+from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
 from services.builder.plan.requirements import (
     Locked,
     is_pinned,
