@@ -18,6 +18,7 @@ from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from packageurl import PackageURL
 
 from services.builder.supply.debian import Package
+from services.builder.supply.purls import deb_url, generic_url, oci_url, pypi_url
 from services.builder.supply.values import Base, Bento, Model, Subject
 from services.builder.supply.wheels import Wheel
 
@@ -51,7 +52,7 @@ def bento(given: Bento) -> Component:
         ComponentType.APPLICATION,
         given.repository,
         given.version,
-        url=_generic("bento", given),
+        url=generic_url("bento", given),
         digest=given.digest,
     )
 
@@ -61,15 +62,13 @@ def model(given: Model) -> Component:
         ComponentType.MACHINE_LEARNING_MODEL,
         given.repository,
         given.version,
-        url=_generic("model", given),
+        url=generic_url("model", given),
         digest=given.digest,
     )
 
 
 def debian(package: Package, distribution: str) -> Component:
-    url = PackageURL(
-        "deb", distribution, package.name, package.version, {"arch": package.architecture}
-    )
+    url = deb_url(distribution, package)
     component = _component(ComponentType.LIBRARY, package.name, package.version, url=url)
     if package.source is not None:
         component.properties.add(Property(name="yokocho:debian:source", value=package.source))
@@ -111,28 +110,6 @@ def licenses_of(given: Wheel) -> list[LicenseExpression | DisjunctiveLicense]:
 def _license(text: str) -> LicenseExpression | DisjunctiveLicense:
     """Many packages, few licenses; and whether one is an expression takes a parser to say."""
     return _LICENSES.make_from_string(text)
-
-
-def pypi_url(name: str, version: str) -> PackageURL:
-    address = "://" in version
-    return PackageURL(
-        "pypi", None, name, None if address else version, {"vcs_url": version} if address else None
-    )
-
-
-def oci_url(reference: str, digest: str, *, architecture: str | None = None) -> PackageURL:
-    """``name@sha256:…``; where it is, and which tag somebody asked for, are qualifiers."""
-    where = reference.partition("@")[0]
-    repository, colon, tag = where.rpartition(":")
-    if not colon or "/" in tag:  # the colon was that of a port
-        repository, tag = where, ""
-    qualifiers = {"repository_url": repository, "tag": tag, "arch": architecture or ""}
-    name = repository.rpartition("/")[2].lower()
-    return PackageURL("oci", None, name, digest, {k: v for k, v in qualifiers.items() if v})
-
-
-def _generic(kind: str, given: Bento | Model) -> PackageURL:
-    return PackageURL("generic", kind, given.repository, given.version, {"checksum": given.digest})
 
 
 def _component(

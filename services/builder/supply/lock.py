@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import ValidationError
@@ -53,6 +54,12 @@ def _logical(text: str) -> Iterator[str]:
             yield line.strip()
 
 
+def _public(url: str) -> str:
+    """Without what may be a password: credentials, tokens in the query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _pin(line: str) -> tuple[str, str, set[str]]:
     shown = line[:120]
     try:
@@ -62,7 +69,7 @@ def _pin(line: str) -> tuple[str, str, set[str]]:
     name = normal(requirement.name)
     hashes = {each.lower() for each in _HASH.findall(line)}
     if requirement.url is not None:  # a file at an address is its own version
-        return name, requirement.url.partition("#")[0], hashes
+        return name, _public(requirement.url), hashes
     exact = [each for each in requirement.specifier if each.operator in {"==", "==="}]
     if len(exact) != 1 or exact[0].version.endswith(".*"):
         raise SupplyError(f"a line of the lock pins no version: {shown}")

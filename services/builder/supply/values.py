@@ -1,9 +1,9 @@
 """What an image was made of, as its bill of materials and its provenance name it."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from libs.contracts.types import Digest, Slug
 
@@ -15,17 +15,33 @@ Line = Annotated[
 Hash = Annotated[str, StringConstraints(pattern=r"^sha(256|384|512):[0-9a-f]{64,128}$")]
 """As requirements files have them; sha256 nearly always."""
 
+Reference = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[\[a-zA-Z0-9][-\[\]a-zA-Z0-9._:/]{0,510}(@sha256:[0-9a-f]{64})?$", max_length=600
+    ),
+]
+"""Of an image. Nobody's password fits into it."""
+
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 
+_T = TypeVar("_T")
+
+
+def each_once(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """A set in an order, so that equal values are equal bytes."""
+    return tuple(sorted(set(values), key=repr))
+
+
 class Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Subject(Value):
     """An image: where it is (no tag), and what it is."""
 
-    name: Line
+    name: Reference
     digest: Digest
 
 
@@ -52,7 +68,7 @@ class Model(Value):
 class Base(Value):
     """A base image. The reference is what somebody wrote; the digest is what was used."""
 
-    reference: Line
+    reference: Reference
     digest: Digest
 
 
@@ -61,7 +77,7 @@ class Pin(Value):
 
     name: Line
     version: Line
-    hashes: tuple[Hash, ...] = ()
+    hashes: Annotated[tuple[Hash, ...], AfterValidator(each_once)] = ()
 
 
 def normal(name: str) -> str:
