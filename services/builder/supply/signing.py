@@ -1,7 +1,6 @@
 """Signatures of images as cosign makes and checks them, and envelopes of statements (DSSE)."""
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -105,8 +104,8 @@ def unsealed(envelope: bytes, keys: Sequence[VerifyingKey]) -> tuple[bytes, Veri
     document = parsed(envelope, what="the envelope", limit=ENVELOPE)
     try:
         found = _Envelope.model_validate(document)
-        statement = base64.b64decode(found.payload, validate=True)
-    except (ValidationError, binascii.Error) as error:
+        statement = _decoded(found.payload)
+    except ValueError as error:
         raise SupplyError("the envelope is not what DSSE says") from error
     if found.payload_type != IN_TOTO:
         raise SupplyError(f"the envelope has {found.payload_type[:100]!r}, no in-toto statement")
@@ -136,9 +135,14 @@ def _signature(text: str) -> bytes:
     if len(text) > 1024:  # noqa: PLR2004 - RSA's with 4096 bits has 684, and is not taken
         raise SupplyError("the signature is too long to be one")
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+        return _decoded(text)
+    except ValueError as error:
         raise SupplyError("the signature is not base64") from error
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 of either alphabet: writers of envelopes may choose."""
+    return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
 def _encoded(payload_type: str, payload: bytes) -> bytes:
