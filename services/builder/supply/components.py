@@ -34,7 +34,7 @@ _LICENSES: Final = LicenseFactory()
 
 
 def image(subject: Subject, platform: str) -> Component:
-    url = oci_url(subject.name, subject.digest, architecture=platform.rpartition("/")[2])
+    url = oci_url(subject.name, subject.digest, architecture=platform.split("/")[1])
     return _component(
         ComponentType.CONTAINER, subject.name, subject.digest, url=url, digest=subject.digest
     )

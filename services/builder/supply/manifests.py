@@ -16,6 +16,7 @@ SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURES: Final = "application/vnd.dev.cosign.artifact.sig.v1+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 DSSE: Final = "application/vnd.dsse.envelope.v1+json"
+BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 LOCK: Final = "application/vnd.yokocho.lock.v1+text"
 SIGNATURE: Final = "dev.cosignproject.cosign/signature"
@@ -89,6 +90,18 @@ def statement(
     blob = Blob(DSSE if signed else IN_TOTO, document)
     said = {PREDICATE: predicate}
     return _attached(target, IN_TOTO, [Layer(blob, {**said, TITLE: title})], annotations=said)
+
+
+def bundle(target: Target, document: bytes, *, predicate: str) -> Artifact:
+    """A statement in Sigstore's bundle: a signature or an attestation, as cosign 3 looks for it."""
+    said = {
+        "dev.sigstore.bundle.content": "dsse-envelope",
+        "dev.sigstore.bundle.predicateType": predicate,
+    }
+    title = f"{digest_of(document).replace(':', '-')}.sigstore.json"
+    return _attached(
+        target, BUNDLE, [Layer(Blob(BUNDLE, document), {TITLE: title})], annotations=said
+    )
 
 
 def signatures(target: Target, signed: Iterable[tuple[bytes, str]]) -> Artifact:

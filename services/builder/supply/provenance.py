@@ -13,12 +13,11 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, Va
 from libs.contracts.types import Digest
 from services.builder.errors import SupplyError
 from services.builder.supply import statements
-from services.builder.supply.documents import canonical, parsed
+from services.builder.supply.documents import parsed
 from services.builder.supply.purls import generic_url, oci_url, pypi_url
-from services.builder.supply.statements import PREDICATE, TYPE, Descriptor, Statement
+from services.builder.supply.statements import LIMIT, PREDICATE, Descriptor, Statement
 from services.builder.supply.values import Base, Bento, Line, Model, Pin, Subject, Value, each_once
 
-LIMIT: Final = 16 * 1024 * 1024
 BUILD_TYPE: Final = "https://yokocho.dev/build/{}/v1"
 
 Strategy = Literal["assemble", "buildah", "prebuilt", "environment"]
@@ -101,14 +100,8 @@ def statement_of(inputs: Inputs, run: Run | None = None) -> bytes:
     }
     builder = {"id": inputs.builder, "version": {"yokocho": inputs.version}}
     details = {"builder": builder, **({"metadata": metadata} if metadata else {})}
-    subject = {"name": inputs.image.name, "digest": statements.digests(inputs.image.digest)}
-    document = {
-        "_type": TYPE,
-        "subject": [subject],
-        "predicateType": PREDICATE,
-        "predicate": {"buildDefinition": definition, "runDetails": details},
-    }
-    data = canonical(document)
+    predicate = {"buildDefinition": definition, "runDetails": details}
+    data = statements.written(inputs.image, PREDICATE, predicate)
     if len(data) > LIMIT:
         raise SupplyError(f"the provenance has {len(data)} bytes, and {LIMIT} are the most")
     return data

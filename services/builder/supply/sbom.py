@@ -27,7 +27,7 @@ from services.builder.supply.values import Base, Bento, Model, Pin, Subject, nor
 from services.builder.supply.wheels import Wheel, edges_of
 
 MEDIA_TYPE: Final = "application/vnd.cyclonedx+json"
-_MACHINES: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 _SERIALS: Final = uuid5(NAMESPACE_URL, "https://yokocho.dev/sbom/v1")
 
 
@@ -38,9 +38,9 @@ class Contents:
     image: Subject
     bento: Bento
     platform: str
-    """``linux/amd64``"""
+    """Such as ``linux/amd64`` or ``linux/arm64/v8``."""
     python: str
-    """``3.11.7``"""
+    """Such as ``3.11.7``."""
     base: Base | None = None
     debian: Sequence[Package] = ()
     models: Sequence[Model] = ()
@@ -80,6 +80,8 @@ def serial_of(image_digest: str) -> UUID:
 
 def bill_of(contents: Contents, *, at: datetime | None = None) -> bytes:
     """``at`` is the image's time, when it has one; no clock is read here."""
+    if "/" not in contents.platform:
+        raise SupplyError(f"{contents.platform[:64]!r} is no platform: linux/amd64 is the form")
     graph = _Graph()
     inside = [graph.add(components.model(each), ()) for each in contents.models]
     inside += _distributions(graph, contents)
@@ -148,7 +150,7 @@ def environment_of(python: str, platform: str) -> dict[str, str]:
         "implementation_name": "cpython",
         "implementation_version": python,
         "os_name": "posix",
-        "platform_machine": _MACHINES.get(platform, platform.rpartition("/")[2]),
+        "platform_machine": _MACHINES.get(platform.split("/")[1], platform.split("/")[1]),
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from libs.contracts.types import Digest
 from services.builder.errors import SupplyError
 from services.builder.supply.documents import canonical, parsed
-from services.builder.supply.manifests import IN_TOTO
+from services.builder.supply.manifests import BUNDLE, IN_TOTO
 from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.supply.values import Subject
 
@@ -89,21 +89,50 @@ def checked(given: Signed, image_digest: str, keys: Sequence[VerifyingKey]) -> V
 
 
 def sealed(statement: bytes, key: SigningKey) -> bytes:
-    """The statement in its envelope. No ``keyid``, as cosign does: it would decide nothing."""
-    signature = base64.b64encode(key.sign(_encoded(IN_TOTO, statement))).decode()
-    envelope: dict[str, Any] = {
-        "payload": base64.b64encode(statement).decode(),
-        "payloadType": IN_TOTO,
-        "signatures": [{"keyid": "", "sig": signature}],
-    }
-    return canonical(envelope)
+    """The statement in its envelope. Without a ``keyid``, which would decide nothing."""
+    return canonical(_envelope(statement, key))
 
 
 def unsealed(envelope: bytes, keys: Sequence[VerifyingKey]) -> tuple[bytes, VerifyingKey]:
     """The statement, and whose it is; otherwise why nobody's."""
-    document = parsed(envelope, what="the envelope", limit=ENVELOPE)
+    return _opened(parsed(envelope, what="the envelope", limit=ENVELOPE), keys)
+
+
+def bundled(statement: bytes, key: SigningKey) -> bytes:
+    """The envelope as Sigstore's bundle, which cosign reads first since its version 3."""
+    hint = base64.b64encode(bytes.fromhex(key.public.fingerprint)).decode()
+    return canonical(
+        {
+            "mediaType": BUNDLE,
+            "verificationMaterial": {"publicKey": {"hint": hint}},
+            "dsseEnvelope": _envelope(statement, key),
+        }
+    )
+
+
+def unbundled(bundle: bytes, keys: Sequence[VerifyingKey]) -> tuple[bytes, VerifyingKey]:
+    """The statement, and whose it is. Certificates and logs of a bundle are not looked at."""
+    found = parsed(bundle, what="the bundle", limit=ENVELOPE)
+    envelope = found.get("dsseEnvelope")
+    if not isinstance(envelope, dict):
+        raise SupplyError("the bundle has no statement in it")
+    return _opened(envelope, keys)
+
+
+def _envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
+    signature = base64.b64encode(key.sign(_encoded(IN_TOTO, statement))).decode()
+    return {
+        "payload": base64.b64encode(statement).decode(),
+        "payloadType": IN_TOTO,
+        "signatures": [{"sig": signature}],
+    }
+
+
+def _opened(
+    envelope: Mapping[str, Any], keys: Sequence[VerifyingKey]
+) -> tuple[bytes, VerifyingKey]:
     try:
-        found = _Envelope.model_validate(document)
+        found = _Envelope.model_validate(envelope)
         statement = _decoded(found.payload)
     except ValueError as error:
         raise SupplyError("the envelope is not what DSSE says") from error

@@ -9,10 +9,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.builder.errors import SupplyError
-from services.builder.supply.values import Hash
+from services.builder.supply.documents import canonical, parsed
+from services.builder.supply.values import Hash, Subject
 
 TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
+BILL: Final = "https://cyclonedx.org/bom"
+SIGNED: Final = "https://sigstore.dev/cosign/sign/v1"
+"""Cosign's since its version 3: nothing more than that somebody signed the image."""
+
+LIMIT: Final = 16 * 1024 * 1024
 
 Kind = Literal["bento", "model", "base", "lock", "pin"]
 _Text = Annotated[str, StringConstraints(max_length=2048)]
@@ -77,6 +83,7 @@ class AnyStatement(_Part):
 
     type: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
     subject: Annotated[list[About], Field(min_length=1, max_length=64)]
+    predicate_type: Annotated[_Text, Field(alias="predicateType")]
 
 
 class Statement(AnyStatement):
@@ -85,6 +92,23 @@ class Statement(AnyStatement):
         Literal["https://slsa.dev/provenance/v1"], Field(alias="predicateType")
     ]
     predicate: _Predicate
+
+
+def written(image: Subject, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
+    """A statement about one image."""
+    return canonical(
+        {
+            "_type": TYPE,
+            "subject": [{"name": image.name, "digest": digests(image.digest)}],
+            "predicateType": predicate_type,
+            "predicate": predicate,
+        }
+    )
+
+
+def bill_statement(image: Subject, bill: bytes) -> bytes:
+    """The bill of materials as a statement, so that it can be signed."""
+    return written(image, BILL, parsed(bill, what="the bill of materials", limit=LIMIT))
 
 
 def descriptor(

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, ValidationError
 from libs.contracts.types import Digest
 from services.builder.errors import SupplyError
 from services.builder.supply.documents import digest_of, parsed
-from services.builder.supply.manifests import DSSE, SIGNATURE, SIMPLE_SIGNING
+from services.builder.supply.manifests import BUNDLE, DSSE, SIGNATURE, SIMPLE_SIGNING
 from services.builder.supply.pem import VerifyingKey
-from services.builder.supply.signing import ENVELOPE, Signed, checked, unsealed
-from services.builder.supply.statements import AnyStatement, digests
+from services.builder.supply.signing import ENVELOPE, Signed, checked, unbundled, unsealed
+from services.builder.supply.statements import SIGNED, AnyStatement, digests
 
 MANIFEST_BYTES: Final = 4 * 1024 * 1024
 _MANIFESTS: Final = 64
@@ -62,70 +62,91 @@ class _Manifest(BaseModel):
 def verify_image(
     image_digest: str, found: Sequence[Found], keys: Sequence[VerifyingKey]
 ) -> Verdict:
-    """Trusted as soon as one signature is right: others may be of keys that are not known here."""
+    """Trusted as soon as one signature is right: others may be of keys that are not known here.
 
-    def judge(layer: _Layer, blob: bytes) -> str:
+    What else the same key signed about the image, its provenance for one, is no signature of it.
+    """
+
+    def simple(layer: _Layer, blob: bytes) -> str:
         signed = Signed(blob, layer.annotations.get(SIGNATURE, ""))
         return checked(signed, image_digest, keys).fingerprint
 
-    by, reasons = _judged(found, image_digest, SIMPLE_SIGNING, judge=judge)
+    def bundle(_: _Layer, blob: bytes) -> str | None:
+        statement, key = unbundled(blob, keys)
+        about = _is_about(statement, image_digest)
+        return key.fingerprint if about == SIGNED else None
+
+    by, reasons = _judged(found, image_digest, {SIMPLE_SIGNING: simple, BUNDLE: bundle})
     if not by and not reasons:
         reasons = ["the image has no signature"]
     return Verdict(trusted=bool(by), by=tuple(sorted(set(by))), reasons=tuple(reasons))
 
 
 def verify_statement(
-    image_digest: str, found: Sequence[Found], keys: Sequence[VerifyingKey]
+    image_digest: str, found: Sequence[Found], keys: Sequence[VerifyingKey], *, predicate: str
 ) -> tuple[bytes, VerifyingKey]:
-    """The first in-toto statement about the image that one of the keys signed, or why none."""
+    """The first statement of that type about the image that one of the keys signed, or why none."""
 
-    def judge(_: _Layer, blob: bytes) -> tuple[bytes, VerifyingKey]:
-        statement, key = unsealed(blob, keys)
-        _is_about(statement, image_digest)
-        return statement, key
+    def opened(
+        reader: Callable[[bytes, Sequence[VerifyingKey]], tuple[bytes, VerifyingKey]], blob: bytes
+    ) -> tuple[bytes, VerifyingKey] | None:
+        statement, key = reader(blob, keys)
+        about = _is_about(statement, image_digest)
+        return (statement, key) if about == predicate else None
 
-    right, reasons = _judged(found, image_digest, DSSE, judge=judge)
+    right, reasons = _judged(
+        found,
+        image_digest,
+        {
+            DSSE: lambda _, blob: opened(unsealed, blob),
+            BUNDLE: lambda _, blob: opened(unbundled, blob),
+        },
+    )
     if not right:
-        raise SupplyError("; ".join(reasons) or "the image has no signed statement")
+        raise SupplyError("; ".join(reasons) or f"the image has no signed statement {predicate}")
     return right[0]
 
 
 def _judged(
     found: Sequence[Found],
     image_digest: str,
-    media_type: str,
-    *,
-    judge: Callable[[_Layer, bytes], _T],
+    judges: Mapping[str, Callable[[_Layer, bytes], _T | None]],
 ) -> tuple[list[_T], list[str]]:
     """What was right, and why the rest was not: nothing that is wrong hides what is right."""
     right: list[_T] = []
     reasons: list[str] = []
     for each in found[:_MANIFESTS]:
         try:
-            layers = _layers(each, image_digest, media_type)
+            layers = _layers(each, image_digest)
         except SupplyError as error:
             reasons.append(str(error))
             continue
         for layer in layers:
+            judge = judges.get(layer.media_type)
             try:
-                right.append(judge(layer, _whole(layer, each.blobs.get(layer.digest))))
+                judged = judge and judge(layer, _whole(layer, each.blobs.get(layer.digest)))
             except SupplyError as error:
                 reasons.append(str(error))
+            else:
+                right += [judged] if judged is not None else []
     if len(found) > _MANIFESTS:
         reasons.append(f"only {_MANIFESTS} of {len(found)} manifests were looked at")
     return right, reasons
 
 
-def _is_about(statement: bytes, image_digest: str) -> None:
+def _is_about(statement: bytes, image_digest: str) -> str:
+    """What kind of statement it is, if the image is among what it speaks of."""
+    document = parsed(statement, what="the statement", limit=ENVELOPE)
     try:
-        found = AnyStatement.model_validate(parsed(statement, what="the statement", limit=ENVELOPE))
+        found = AnyStatement.model_validate(document)
     except ValidationError as error:
         raise SupplyError("what is signed is no in-toto statement") from error
     if all(digests(image_digest).items() - each.digest.items() for each in found.subject):
         raise SupplyError("the statement is about something else than the image")
+    return found.predicate_type
 
 
-def _layers(found: Found, image_digest: str, media_type: str) -> list[_Layer]:
+def _layers(found: Found, image_digest: str) -> list[_Layer]:
     document = parsed(found.manifest, what="a manifest", limit=MANIFEST_BYTES)
     try:
         manifest = _Manifest.model_validate(document)
@@ -133,7 +154,7 @@ def _layers(found: Found, image_digest: str, media_type: str) -> list[_Layer]:
         raise SupplyError("a manifest is not one of OCI's for an artifact") from error
     if manifest.subject is not None and manifest.subject.digest != image_digest:
         raise SupplyError(f"a manifest refers to another image: {manifest.subject.digest}")
-    return [each for each in manifest.layers if each.media_type == media_type]
+    return manifest.layers
 
 
 def _whole(layer: _Layer, blob: bytes | None) -> bytes:

@@ -1,12 +1,15 @@
 """What an installed distribution says of itself: ``*.dist-info/METADATA``."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_string, policy
 from email.message import Message
 from typing import Final
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
 
 from services.builder.errors import SupplyError
 from services.builder.supply.values import normal
@@ -17,6 +20,7 @@ LIMIT: Final = 4 * 1024 * 1024
 SUMMARY: Final = 300
 _WORDS: Final = 200
 _REQUIREMENTS: Final = 2000
+_REQUIREMENT: Final = 2000
 _CLASSIFIER: Final = "License :: "
 _HOMES: Final = ("homepage", "home", "home-page", "source", "source-code", "repository", "github")
 
@@ -79,16 +83,20 @@ def edges_of(
 def _applies(each: Requirement, environment: Mapping[str, str], extras: set[str]) -> bool:
     if each.marker is None:
         return True
-    return any(each.marker.evaluate({**environment, "extra": extra}) for extra in sorted(extras))
+    try:
+        return any(each.marker.evaluate({**environment, "extra": one}) for one in sorted(extras))
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
+        return True  # it asks what cannot be answered; the package is there all the same
 
 
 def _line(head: Message, name: str, most: int = _WORDS) -> str | None:
     """The value without what could break a line or a terminal."""
-    value = head.get(name)
-    if value is None:
-        return None
-    words = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    return words[:most] if words and words.upper() != "UNKNOWN" else None
+    words = _plain(str(head.get(name) or ""))[:most]
+    return words if words and words.upper() != "UNKNOWN" else None
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _home(head: Message) -> str | None:
@@ -101,7 +109,7 @@ def _home(head: Message) -> str | None:
 
 
 def _is_web(url: str) -> bool:
-    plain = url.isascii() and not any(c in url for c in ' <>"{}|\\^`[]')
+    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' <>"{}|\\^`[]')
     return plain and url.startswith(("https://", "http://")) and len(url) < _WORDS
 
 
@@ -112,14 +120,12 @@ def _licenses(head: Message) -> Iterator[str]:
     if name and "\n" not in value and len(value) < _WORDS:
         yield name
         return
-    for each in sorted({str(each) for each in head.get_all("Classifier", ())}):
+    for each in sorted({_plain(str(each)) for each in head.get_all("Classifier", ())}):
         if each.startswith(_CLASSIFIER):
             yield each.rpartition(" :: ")[2][:_WORDS]
 
 
 def _requires(head: Message) -> Iterator[Requirement]:
     for each in head.get_all("Requires-Dist", ())[:_REQUIREMENTS]:
-        try:
-            yield Requirement(str(each))
-        except InvalidRequirement:  # old metadata has such; it names nobody
-            continue
+        with suppress(InvalidRequirement, RecursionError):  # such names nobody
+            yield Requirement(str(each)[:_REQUIREMENT])

@@ -14,10 +14,11 @@ from services.builder.errors import SupplyError
 from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.supply import manifests
 from services.builder.supply.documents import canonical, digest_of
-from services.builder.supply.pem import SigningKey
+from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.supply.provenance import statement_of
-from services.builder.supply.signing import sealed, signed
-from services.builder.supply.statements import PREDICATE
+from services.builder.supply.sbom import bill_of
+from services.builder.supply.signing import bundled, sealed, signed
+from services.builder.supply.statements import BILL, PREDICATE, SIGNED, bill_statement, written
 from services.builder.supply.values import Subject
 from services.builder.supply.verdict import (
     MANIFEST_BYTES,
@@ -45,6 +46,9 @@ ATTACHED = {
     "application/vnd.yokocho.lock.v1+text": manifests.lock(supply.TARGET, b"a==1\n"),
     "application/vnd.in-toto+json": manifests.statement(
         supply.TARGET, STATEMENT, predicate=PREDICATE, signed=False
+    ),
+    "application/vnd.dev.sigstore.bundle.v0.3+json": manifests.bundle(
+        supply.TARGET, bundled(STATEMENT, OURS), predicate=PREDICATE
     ),
     "application/vnd.dev.cosign.artifact.sig.v1+json": manifests.signatures(
         supply.TARGET, pairs(OURS)
@@ -191,21 +195,51 @@ def test_a_statement_is_believed_of_its_image_only() -> None:
     envelope = sealed(STATEMENT, OURS)
     attached = [
         manifests.statement(supply.TARGET, envelope, predicate=PREDICATE, signed=True),
+        manifests.bundle(supply.TARGET, bundled(STATEMENT, OURS), predicate=PREDICATE),
         manifests.tagged_attestations(supply.IMAGE, [(envelope, PREDICATE)]),
     ]
     for each in attached:
         found = [Found(b"", {}), supply.found(each)]
-        assert verify_statement(supply.IMAGE, found, [OURS.public]) == (STATEMENT, OURS.public)
+        assert provenance(supply.IMAGE, found, OURS) == (STATEMENT, OURS.public)
         with pytest.raises(SupplyError, match="none of the public keys"):
-            verify_statement(supply.IMAGE, found, [THEIRS.public])
-    moved = supply.found(attached[1])
+            provenance(supply.IMAGE, found, THEIRS)
+        with pytest.raises(SupplyError, match="no signed statement"):
+            verify_statement(supply.IMAGE, found[1:], [OURS.public], predicate=BILL)
+    moved = supply.found(attached[2])
     with pytest.raises(SupplyError, match="about something else"):
-        verify_statement(supply.OTHER, [moved], [OURS.public])
+        provenance(supply.OTHER, [moved], OURS)
     nothing = manifests.tagged_attestations(supply.IMAGE, [(sealed(b"{}", OURS), PREDICATE)])
     with pytest.raises(SupplyError, match="no in-toto statement"):
-        verify_statement(supply.IMAGE, [supply.found(nothing)], [OURS.public])
+        provenance(supply.IMAGE, [supply.found(nothing)], OURS)
     with pytest.raises(SupplyError, match="no signed statement"):
-        verify_statement(supply.IMAGE, [], [OURS.public])
+        provenance(supply.IMAGE, [], OURS)
+
+
+def provenance(image: str, found: list[Found], key: SigningKey) -> tuple[bytes, VerifyingKey]:
+    return verify_statement(image, found, [key.public], predicate=PREDICATE)
+
+
+def attested(statement: bytes, predicate: str) -> Found:
+    bundle = bundled(statement, OURS)
+    return supply.found(manifests.bundle(supply.TARGET, bundle, predicate=predicate))
+
+
+def test_a_bundle_signs_an_image_only_where_it_says_nothing_else() -> None:
+    signature = attested(written(supply.SUBJECT, SIGNED, {}), SIGNED)
+    other = written(Subject(name="x", digest=supply.OTHER), SIGNED, {})
+    assert verify_image(supply.IMAGE, [signature], [OURS.public]).trusted
+    assert "none of the public keys" in untrusted([signature], [THEIRS.public])
+    assert "about something else" in untrusted([attested(other, SIGNED)])
+    # annotations are nobody's word: what is signed decides
+    assert "no signature" in untrusted([attested(STATEMENT, SIGNED)])
+
+
+def test_a_bill_of_materials_can_be_signed() -> None:
+    bill = bill_of(supply.contents())
+    statement = bill_statement(supply.SUBJECT, bill)
+    found = [attested(STATEMENT, PREDICATE), attested(statement, BILL)]
+    read, _ = verify_statement(supply.IMAGE, found, [OURS.public], predicate=BILL)
+    assert canonical(json.loads(read)["predicate"]) == bill
 
 
 def test_keys_come_from_files_and_errors_name_the_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.builder.errors import SupplyError
-from services.builder.supply import provenance
+from services.builder.supply import statements
 from services.builder.supply.provenance import Inputs, Run, from_statement, statement_of
 from services.builder.supply.values import Base
 from tests.support import supply
@@ -172,7 +172,7 @@ def test_what_only_others_know_is_left_aside() -> None:
 
 def test_a_statement_is_read_within_limits() -> None:
     with pytest.raises(SupplyError, match="are the most"):
-        from_statement(b" " * (provenance.LIMIT + 1))
+        from_statement(b" " * (statements.LIMIT + 1))
 
 
 @given(st.binary(max_size=200))

@@ -107,6 +107,33 @@ def test_without_an_installation_the_lock_is_what_is_known() -> None:
     assert purls == {"pkg:pypi/alpha@1.0", "pkg:pypi/beta-lib@2.0", "pkg:pypi/colorama@0.4.6"}
 
 
+def test_an_architecture_may_have_a_variant() -> None:
+    bill = read(bill_of(replace(supply.contents(), platform="linux/arm64/v8")))
+    assert "?arch=arm64&" in bill["metadata"]["component"]["purl"]
+    assert environment_of("3.11.7", "linux/arm64/v8")["platform_machine"] == "aarch64"
+    with pytest.raises(SupplyError, match="'arm64' is no platform"):
+        bill_of(replace(supply.contents(), platform="arm64"))
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_no_words_of_a_package_break_its_bill(words: str, name: str, home: str) -> None:
+    metadata = f"Name: x\nVersion: 1\nSummary: {words}\nHome-page: https://{home}\n"
+    metadata += f"License-Expression: {words}\nLicense: {name}\nClassifier: License :: {home}\n"
+    metadata += f"Requires-Dist: {name}; {words}\nName: {name}\n"
+    wheels = [wheel_of(metadata.encode()), wheel_of(metadata.replace("Expression", "X").encode())]
+    wheels[1] = replace(wheels[1], name=f"y{name}", version=f"1{words}")
+    bill = bill_of(replace(supply.contents(), wheels=wheels, pins=(), asked=()))
+    assert bill == bill_of(replace(supply.contents(), wheels=wheels[::-1], pins=(), asked=()))
+
+
+@pytest.mark.parametrize("marker", ["sys_platform > 'a'", "python_version ~= 'x'", "(" * 900 + "x"])
+def test_a_marker_that_cannot_be_measured_does_not_stop_a_build(marker: str) -> None:
+    odd = wheel_of(f"Name: odd\nVersion: 1\nRequires-Dist: gamma; {marker}\n".encode())
+    bill = read(bill_of(replace(supply.contents(), wheels=[odd, *supply.contents().wheels])))
+    assert "pkg:pypi/odd@1" in needs(bill, "pkg:generic/bento/iris")
+
+
 def test_two_versions_of_one_distribution_cannot_be_installed() -> None:
     twice = [Wheel("a", "1"), Wheel("a", "2")]
     with pytest.raises(SupplyError, match="a is installed as 1 and as 2"):

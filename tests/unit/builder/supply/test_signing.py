@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +20,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.builder.errors import SupplyError
-from services.builder.supply import pem, signing
+from services.builder.supply import manifests, pem, signing
 from services.builder.supply.pem import SigningKey, signing_key, verifying_keys
-from services.builder.supply.signing import Signed, checked, payload_of, sealed, signed, unsealed
+from services.builder.supply.signing import (
+    Signed,
+    bundled,
+    checked,
+    payload_of,
+    sealed,
+    signed,
+    unbundled,
+    unsealed,
+)
 from services.builder.supply.values import Subject
+from services.builder.supply.verdict import verify_image, verify_statement
 from tests.support import supply
 
 VECTORS: Final[dict[str, Any]] = json.loads(
@@ -96,12 +107,33 @@ def test_the_envelope_is_signed_as_dsse_says() -> None:
     assert key.sign(message) == encode_dss_signature(r, s)
 
 
+def test_bundles_of_the_conformance_suite_are_read_as_it_says() -> None:
+    of_file = "sha256:a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf"
+    target = manifests.Target(manifests.MANIFEST, of_file, 1)
+    for name, words in (("good", ""), ("unknown", "no in-toto statement")):
+        given = VECTORS["bundles"][name]
+        [key] = verifying_keys(given["key"].encode())
+        bundle = json.dumps(given["bundle"]).encode()
+        statement, signer = unbundled(bundle, [OURS.public, key])
+        assert signer == key
+        assert json.loads(statement)["subject"][0]["name"] == "a.txt"
+        hint = base64.b64decode(given["bundle"]["verificationMaterial"]["publicKey"]["hint"])
+        assert hint.hex() == key.fingerprint
+        found = [supply.found(manifests.bundle(target, bundle, predicate="x"))]
+        with pytest.raises(SupplyError, match=words) if words else nullcontext():
+            kind = "https://example.com/test"
+            assert verify_statement(of_file, found, [key], predicate=kind) == (statement, key)
+        assert not verify_image(of_file, found, [key]).trusted
+
+
 @pytest.mark.parametrize("key", [OURS, EDWARDS], ids=["ecdsa", "ed25519"])
 def test_signing_twice_gives_the_same_bytes(key: SigningKey) -> None:
     assert signed(supply.SUBJECT, key) == signed(supply.SUBJECT, key)
     assert sealed(b"{}", key) == sealed(b"{}", key)
     assert checked(signed(supply.SUBJECT, key), supply.IMAGE, [key.public]) == key.public
     assert unsealed(sealed(b"{}", key), [key.public]) == (b"{}", key.public)
+    assert bundled(b"{}", key) == bundled(b"{}", key)
+    assert unbundled(bundled(b"{}", key), [key.public]) == (b"{}", key.public)
 
 
 def test_a_signature_says_why_it_is_none() -> None:
@@ -145,7 +177,7 @@ def test_no_byte_of_an_envelope_may_be_changed(where: int, change: int) -> None:
         found, key = unsealed(bytes(envelope), [OURS.public])
     except SupplyError:
         return
-    assert (found, key) == (statement, OURS.public)  # keyid is nobody's word
+    assert (found, key) == (statement, OURS.public)  # bits that base64 does not use
 
 
 def test_an_envelope_may_have_signatures_of_others_and_either_alphabet() -> None:
@@ -172,6 +204,14 @@ def test_an_envelope_may_have_signatures_of_others_and_either_alphabet() -> None
 def test_what_is_no_envelope_says_so(envelope: bytes, words: str) -> None:
     with pytest.raises(SupplyError, match=words):
         unsealed(envelope, [OURS.public])
+
+
+def test_a_bundle_of_something_else_says_so() -> None:
+    message = b'{"mediaType":"x","messageSignature":{"signature":""}}'
+    with pytest.raises(SupplyError, match="no statement in it"):
+        unbundled(message, [OURS.public])
+    with pytest.raises(SupplyError, match="not what DSSE says"):
+        unbundled(b'{"dsseEnvelope":{}}', [OURS.public])
 
 
 def test_keys_are_read_in_the_forms_that_people_have() -> None:
