@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from services.builder.errors import SupplyError
 from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.supply import manifests
+from services.builder.supply.attachments import Documents, attachments
 from services.builder.supply.documents import canonical, digest_of
 from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.supply.provenance import statement_of
@@ -26,6 +27,7 @@ from services.builder.supply.verdict import (
     verify_image,
     verify_statement,
 )
+from services.registry.manifests import read_manifest
 from tests.support import supply
 
 OURS, THEIRS = (SigningKey(ec.derive_private_key(each, ec.SECP256R1())) for each in (21, 22))
@@ -79,6 +81,14 @@ def test_every_blob_of_a_manifest_is_there_to_be_pushed(kind: str) -> None:
         blobs
     )
     assert artifact.manifest == canonical(document)
+
+
+@pytest.mark.parametrize("kind", ATTACHED)
+def test_our_own_registry_lists_it_as_a_referrer(kind: str) -> None:
+    artifact = ATTACHED[kind]
+    kept = read_manifest(artifact.manifest, artifact.media_type, algorithm="sha256")
+    assert (kept.digest, kept.artifact_type, kept.subject) == (artifact.digest, kind, supply.IMAGE)
+    assert kept.blobs == {each.digest for each in artifact.blobs}
 
 
 def test_the_configuration_is_the_empty_one() -> None:
@@ -240,6 +250,36 @@ def test_a_bill_of_materials_can_be_signed() -> None:
     found = [attested(STATEMENT, PREDICATE), attested(statement, BILL)]
     read, _ = verify_statement(supply.IMAGE, found, [OURS.public], predicate=BILL)
     assert canonical(json.loads(read)["predicate"]) == bill
+
+
+DOCUMENTS = Documents(STATEMENT, bill_of(supply.contents()), supply.LOCK.encode())
+
+
+def test_with_a_key_every_form_of_what_is_attached_is_believed() -> None:
+    everything = attachments(supply.TARGET, supply.SUBJECT, DOCUMENTS, key=OURS)
+    found = [supply.found(each) for each in everything]
+    for each in (found, found[::-1]):
+        assert verify_image(supply.IMAGE, each, [OURS.public]).reasons == ()
+        for predicate in (PREDICATE, BILL):
+            verify_statement(supply.IMAGE, each, [OURS.public], predicate=predicate)
+    alone = [each for each in found if verify_image(supply.IMAGE, [each], [OURS.public]).trusted]
+    assert len(alone) == 3  # a bundle, a referrer, a tag
+    assert [each.tag is not None for each in everything] == [False] * 7 + [True] * 2
+    assert attachments(supply.TARGET, supply.SUBJECT, DOCUMENTS, key=OURS) == everything
+
+
+def test_without_a_key_nothing_is_signed_and_all_is_said() -> None:
+    everything = attachments(supply.TARGET, supply.SUBJECT, DOCUMENTS)
+    assert [each.artifact_type for each in everything] == [
+        manifests.CYCLONEDX,
+        manifests.LOCK,
+        manifests.IN_TOTO,
+    ]
+    assert untrusted([supply.found(each) for each in everything]) == "the image has no signature"
+    least = attachments(supply.TARGET, supply.SUBJECT, Documents(STATEMENT))
+    assert [each.artifact_type for each in least] == [manifests.IN_TOTO]
+    with pytest.raises(SupplyError, match="would be said to be"):
+        attachments(supply.TARGET, Subject(name="x", digest=supply.OTHER), DOCUMENTS)
 
 
 def test_keys_come_from_files_and_errors_name_the_file(tmp_path: Path) -> None:
