@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -127,6 +127,7 @@ def test_cosigns_tag_is_made_of_the_digest() -> None:
     assert layer["annotations"]["predicateType"] == PREDICATE
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(pairs(OURS, THEIRS) + pairs(OURS)))
 def test_order_and_repetition_decide_nothing(signatures: list[tuple[bytes, str]]) -> None:
     once = pairs(OURS, THEIRS)

@@ -93,7 +93,7 @@ def test_when_it_ran_is_told_and_does_not_count() -> None:
         Run(started=at.replace(tzinfo=None))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_order_decides_nothing(random: Any) -> None:
     values: dict[str, Any] = INPUTS.model_dump()
@@ -175,6 +175,7 @@ def test_a_statement_is_read_within_limits() -> None:
         from_statement(b" " * (statements.LIMIT + 1))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     with pytest.raises(SupplyError):

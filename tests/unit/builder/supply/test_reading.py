@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.builder.errors import SupplyError
@@ -86,6 +86,7 @@ def test_metadata_of_nothing_is_refused(data: bytes, words: str) -> None:
         wheel_of(data)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_no_metadata_breaks_the_reader(data: bytes) -> None:
     with suppress(SupplyError):
@@ -134,6 +135,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), _JSON, max_size=5))
 def test_what_is_written_is_read_back(value: dict[str, object]) -> None:
     written = canonical(value)

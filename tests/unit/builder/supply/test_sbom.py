@@ -115,7 +115,7 @@ def test_an_architecture_may_have_a_variant() -> None:
         bill_of(replace(supply.contents(), platform="arm64"))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_no_words_of_a_package_break_its_bill(words: str, name: str, home: str) -> None:
     metadata = f"Name: x\nVersion: 1\nSummary: {words}\nHome-page: https://{home}\n"
