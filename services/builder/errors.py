@@ -68,3 +68,7 @@ class BuildFailedError(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class SupplyError(Exception):
+    """What belongs to an image's supply chain cannot be read, or is not what it should be."""

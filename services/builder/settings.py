@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
@@ -24,6 +24,15 @@ class Settings(ProducerSettings):
     image_name: str = Field(
         default=DEFAULT_TEMPLATE,
         description="What images are called: of {repository}, {version} and {org}",
+    )
+
+    signing_key_file: Path | None = Field(
+        default=None,
+        description="Private key that images are signed with: cosign's, or PKCS#8 in PEM (ECDSA"
+        " P-256, Ed25519); without it they are not signed",
+    )
+    signing_key_password: SecretStr | None = Field(
+        default=None, description="Goes with `signing_key_file`, where that is encrypted"
     )
 
     @field_validator("image_name")
