@@ -24,7 +24,7 @@ from libs.chassis.postgres import Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
 from services.builder.controller import Worker
-from services.builder.domain import Order
+from services.builder.domain import Order, Strategy
 from services.builder.environments import Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Remote
@@ -34,8 +34,10 @@ from services.builder.service import (
     Assembling,
     Bases,
     Builds,
+    Containers,
     Destination,
     Environments,
+    Finished,
     Images,
     Layering,
     Making,
@@ -120,17 +122,17 @@ def workshop(
     builds = Builds(database, woken=wake.set)
     bases = Bases(database, home, work=folders.scratch())
     resolving = Resolving(database, uv)
-    assembling = Assembling(
-        database,
+    assembling = Assembling(database, resolving, bases=bases, layering=Layering(bases, uv))
+    containers = Containers(
         builds,
-        resolving=resolving,
-        bases=bases,
-        layering=Layering(bases, uv),
+        resolving,
+        finished=Finished(database),
         destination=partial(_destination, image_name, home),
+        strategies={Strategy.ASSEMBLE: assembling},
     )
     environments = Environments(builds, resolving, folders=folders, uv=uv)
     making = Making(
-        {"environment": environments, "oci": assembling}, registry=registry, folders=folders
+        {"environment": environments, "oci": containers}, registry=registry, folders=folders
     )
     return Workshop(builds, Images(database, folders), bases, making, registry)
 

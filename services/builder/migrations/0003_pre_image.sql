@@ -56,7 +56,8 @@ CREATE TABLE image (
     digest      text        NOT NULL,
     size_bytes  bigint      NOT NULL,
     repository  text        NOT NULL,
-    build_id    uuid        NOT NULL,
+    tag         text        NOT NULL,
+    registry    text        NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT image_pkey PRIMARY KEY (org_id, plan_digest)
 );

@@ -3,7 +3,9 @@
 from services.builder.service.assembling import Assembling
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
+from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
 from services.builder.service.environments import Environments
+from services.builder.service.finished import Finished
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.making import Making
@@ -18,13 +20,18 @@ __all__ = [
     "Assembling",
     "Bases",
     "Builds",
+    "ContainerStrategy",
+    "Containers",
     "Destination",
     "Environments",
+    "Finished",
     "Images",
     "Layering",
     "Making",
+    "Prepared",
     "Progress",
     "Resolving",
+    "Task",
     "Tx",
     "Workshop",
 ]

@@ -53,15 +53,15 @@ ON CONFLICT (org_id, key) DO UPDATE
 SET layers = excluded.layers, repository = excluded.repository, used_at = now()
 """
 _IMAGE: Final = """
-SELECT digest, size_bytes, repository, build_id FROM image
+SELECT digest, size_bytes, repository, tag, registry FROM image
 WHERE org_id = $1 AND plan_digest = $2
 """
 _KEEP_IMAGE: Final = """
-INSERT INTO image (org_id, plan_digest, digest, size_bytes, repository, build_id)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO image (org_id, plan_digest, digest, size_bytes, repository, tag, registry)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (org_id, plan_digest) DO UPDATE SET digest = excluded.digest,
     size_bytes = excluded.size_bytes, repository = excluded.repository,
-    build_id = excluded.build_id, made_at = now()
+    tag = excluded.tag, registry = excluded.registry, made_at = now()
 """
 
 _BASE_OF: Final = TypeAdapter(BaseImage)
@@ -128,7 +128,7 @@ class RecipeStore:
         return None if row is None else Made(**dict(row))
 
     async def keep_image(self, org_id: UUID, plan_digest: str, made: Made) -> None:
-        row = (made.digest, made.size_bytes, made.repository, made.build_id)
+        row = (made.digest, made.size_bytes, made.repository, made.tag, made.registry)
         await self._connection.execute(_KEEP_IMAGE, org_id, plan_digest, *row)
 
 
