@@ -21,12 +21,7 @@ from services.builder.supply.sbom import bill_of
 from services.builder.supply.signing import bundled, sealed, signed
 from services.builder.supply.statements import BILL, PREDICATE, SIGNED, bill_statement, written
 from services.builder.supply.values import Subject
-from services.builder.supply.verdict import (
-    MANIFEST_BYTES,
-    Found,
-    verify_image,
-    verify_statement,
-)
+from services.builder.supply.verdict import MANIFEST_BYTES, Found, verify_image, verify_statement
 from services.registry.manifests import read_manifest
 from tests.support import supply
 
