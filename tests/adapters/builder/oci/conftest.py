@@ -1,5 +1,7 @@
 """Registries of all makes that are at hand: ours, and those that everybody has."""
 
+import ssl
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,12 +10,28 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from services.builder.oci import AnonymousAccess, Patience, Remote
+from services.builder.oci import Access, AnonymousAccess, Credentials, Patience, Remote
 from tests.support.oci_registries import PROGRAMS, registry_of
 from tests.support.postgres import PostgresServer, pool_of
 from tests.support.registry import served
 
+SECRET = "s3cret pass"
+ADA = Credentials("ada", SECRET)
 QUICK = Patience(pause=0.01, silence=5, connect=2, finishing=5)
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for _ in range(64):
+        yield b"layer" * 1000
+
+
+def at(session: aiohttp.ClientSession, url: str, access: Access, **more: ssl.SSLContext) -> Remote:
+    return Remote(session, url, access=access, patience=QUICK, **more)
+
+
+def shown(error: BaseException) -> str:
+    """All that a log could have of it."""
+    return "".join(traceback.format_exception(error)) + repr(error)
 
 
 @pytest.fixture
