@@ -2,7 +2,7 @@
 
 import ssl
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -48,6 +48,12 @@ async def ours(server: PostgresServer, folder: Path) -> AsyncIterator[str]:
         served(pool, folder / "blobs") as running,
     ):
         yield running.url
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Iterator[str]:
+    with registry_of("docker-registry", tmp_path / "docker-registry") as url:
+        yield url
 
 
 @pytest.fixture(params=["ours", *PROGRAMS])
