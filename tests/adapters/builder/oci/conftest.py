@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from services.builder.oci import Access, AnonymousAccess, Credentials, Patience, Remote
+from tests.support.oci_faults import BadRegistry, bad_registry
 from tests.support.oci_registries import PROGRAMS, registry_of
 from tests.support.postgres import PostgresServer, pool_of
 from tests.support.registry import served
@@ -48,6 +49,19 @@ async def ours(server: PostgresServer, folder: Path) -> AsyncIterator[str]:
         served(pool, folder / "blobs") as running,
     ):
         yield running.url
+
+
+@pytest.fixture
+async def bad() -> AsyncIterator[BadRegistry]:
+    async with bad_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[BadRegistry]:
+    """Where blobs really are: another host to whoever asks."""
+    async with bad_registry() as registry:
+        yield registry
 
 
 @pytest.fixture
