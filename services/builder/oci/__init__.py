@@ -15,6 +15,7 @@ from services.builder.oci.descriptor import (
     Platform,
     parse_platform,
 )
+from services.builder.oci.layout import Image, Layout, open_layout
 from services.builder.oci.reference import Reference, ReferenceInvalidError, parse_reference
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "Credentials",
     "Descriptor",
     "DescriptorInvalidError",
+    "Image",
+    "Layout",
     "Patience",
     "Platform",
     "Pushed",
@@ -32,6 +35,7 @@ __all__ = [
     "ReferenceInvalidError",
     "Remote",
     "TokenAccess",
+    "open_layout",
     "parse_platform",
     "parse_reference",
 ]
