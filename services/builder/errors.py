@@ -61,6 +61,24 @@ class RegistryFullError(ServiceError):
         super().__init__(f"{registry}: {why}", registry=registry)
 
 
+class BaseImageNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "base-image-not-found"
+    title: ClassVar[str] = "There is no such base image"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"the organisation has pinned no base image {reference[:300]!r}")
+
+
+class BaseImageRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "base-image-refused"
+    title: ClassVar[str] = "That is no image to build on"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 

@@ -3,11 +3,32 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
+from services.builder.oci import Known
 from services.builder.plan import DEFAULT_TEMPLATE, check_template
+
+
+class RegistriesSettings(BaseModel):
+    """Registries of images besides the platform's own."""
+
+    docker_config: Path | None = Field(
+        default=None, description="A `config.json` of docker's, with credentials for registries"
+    )
+    plain_http: tuple[str, ...] = Field(
+        default=(), description="Hosts (JSON list) that are asked without TLS"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Authorities (PEM) that are trusted besides the public ones"
+    )
+    ecr_role: str | None = Field(
+        default=None, description="Role (ARN) that is assumed at Amazon's registries"
+    )
+
+    def known(self) -> Known:
+        return Known(self.docker_config, self.plain_http, self.ca_file, self.ecr_role)
 
 
 class Settings(ProducerSettings):
@@ -26,6 +47,10 @@ class Settings(ProducerSettings):
         description="What images are called: of {repository}, {version} and {org}",
     )
 
+    largest_base_image: int = Field(
+        default=20 * 2**30, ge=1, description="Bytes of a file that a base image is imported from"
+    )
+    registries: RegistriesSettings = RegistriesSettings()
     signing_key_file: Path | None = Field(
         default=None,
         description="Private key that images are signed with: cosign's, or PKCS#8 in PEM (ECDSA"

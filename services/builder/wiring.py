@@ -27,7 +27,7 @@ from services.builder.controller import Worker
 from services.builder.domain import Order, Strategy
 from services.builder.environments import Folders, Uv
 from services.builder.http import routes
-from services.builder.oci import CalledAccess, Remote
+from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import name_of
 from services.builder.service import (
     SERVICE,
@@ -40,6 +40,7 @@ from services.builder.service import (
     Finished,
     Images,
     Layering,
+    Looking,
     Making,
     Resolving,
     Tx,
@@ -77,6 +78,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         registry=_registry(settings, session),
         uv=Uv(index_url=settings.index_url),
         home=partial(_home, settings, session),
+        registries=Registries(session, settings.registries.known()),
         image_name=settings.image_name,
         wake=wake,
     )
@@ -85,7 +87,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop, folders),
+            routes(shop, folders, largest_base=settings.largest_base_image),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
@@ -115,12 +117,13 @@ def workshop(
     registry: Registry,
     uv: Uv,
     home: Callable[[OrgRef], Remote],
+    registries: Registries,
     image_name: str,
     wake: Wake,
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds = Builds(database, woken=wake.set)
-    bases = Bases(database, home, work=folders.scratch())
+    bases = Bases(database, home, registries=registries, looking=Looking(folders.scratch()))
     resolving = Resolving(database, uv)
     assembling = Assembling(database, resolving, bases=bases, layering=Layering(bases, uv))
     containers = Containers(

@@ -33,7 +33,7 @@ from libs.contracts.identity import Person, Principal
 from services.builder.controller import Worker
 from services.builder.domain import BuildView, Wish
 from services.builder.environments import Folders, Uv
-from services.builder.oci import CalledAccess, Remote
+from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import DEFAULT_TEMPLATE
 from services.builder.service import Builds, Images, Tx, Workshop
 from services.builder.upstream import Registry
@@ -240,7 +240,12 @@ def _registry(
 
 @asynccontextmanager
 async def building(
-    pool: Pool, shelves: Pool, folder: Path, *, index_url: str | None = None
+    pool: Pool,
+    shelves: Pool,
+    folder: Path,
+    *,
+    index_url: str | None = None,
+    plain_http: Collection[str] = (),
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -248,13 +253,8 @@ async def building(
     away: set[str] = set()
     app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        peer = Peer(
-            session,
-            service="builder",
-            peer="registry",
-            base_url=url,
-            signer=Signer("builder", keys / "builder.pem"),
-        )
+        signer = Signer("builder", keys / "builder.pem")
+        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         database, wake = Database(pool, Tx.bind), Wake()
         folders = Folders(folder / "builder")
         shop = workshop(
@@ -263,6 +263,7 @@ async def building(
             registry=Registry(peer),
             uv=Uv(index_url=index_url),
             home=partial(_home, session, url, keys),
+            registries=Registries(session, Known(plain_http=plain_http)),
             image_name=DEFAULT_TEMPLATE,
             wake=wake,
         )

@@ -13,7 +13,7 @@ from services.builder.domain.build import (
     Step,
     Target,
 )
-from services.builder.domain.image import BaseImage, BasePython, Layer, Made
+from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Model",
     "Order",
     "Origin",
+    "PinnedBase",
     "Planned",
     "Step",
     "Strategy",

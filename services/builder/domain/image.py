@@ -1,6 +1,7 @@
 """Parts of a container image, as the builder keeps them in mind."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class BasePython:
     @property
     def minor(self) -> str:
         return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBase:
+    """A base image as people see it. ``source`` is ``pull`` or ``import``."""
+
+    reference: str
+    platform: str
+    digest: str
+    source: str
+    pinned_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

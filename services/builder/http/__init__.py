@@ -7,6 +7,7 @@ from aiohttp import web
 from libs.chassis.http import Route, described_by
 from libs.chassis.problems import json_response
 from services.builder.environments import Folders
+from services.builder.http.bases import BasesApi
 from services.builder.http.builds import BuildsApi
 from services.builder.http.holds import HoldsApi
 from services.builder.service import Workshop
@@ -17,10 +18,11 @@ TITLE: Final = "Yokocho builder"
 DOCUMENT: Final = "/api/builder/openapi.json"
 
 
-def routes(shop: Workshop, folders: Folders) -> list[Route]:
+def routes(shop: Workshop, folders: Folders, *, largest_base: int = 0) -> list[Route]:
     """Everything the builder answers."""
     found = [
         *BuildsApi(shop, folders).routes(),
+        *BasesApi(shop, folders, largest=largest_base).routes(),
         *HoldsApi(shop.images).routes(),
     ]
     described = json_response(described_by(TITLE, found))

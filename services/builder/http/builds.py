@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from libs.chassis.problems import json_response, read_body
 from services.builder.domain import BuildView, Strategy, Wish
 from services.builder.environments import Folders
 from services.builder.errors import BuildNotFoundError
+from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
 
 _ENDED: Final = frozenset({"built", "failed", "cancelled"})
@@ -25,15 +26,13 @@ _NEWEST: Final = 200
 _CHUNK: Final = 2**16
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
-_Platform = Annotated[str, Field(pattern="^linux/(amd64|arm64)$")]
-
 
 class BuildBody(Body):
     """A container image of a bento. What is left out is chosen by the plan."""
 
     bento: str = Field(pattern=_TAG, description="`repository:version`, or the latest of one")
     strategy: Strategy | None = Field(None, strict=False)
-    platforms: tuple[_Platform, ...] = Field((), max_length=4, strict=False)
+    platforms: tuple[PlatformName, ...] = Field((), max_length=4, strict=False)
     no_cache: bool = Field(default=False, description="make every layer anew")
 
 

@@ -17,6 +17,7 @@ from services.builder.oci.descriptor import (
 )
 from services.builder.oci.layout import Image, Layout, open_layout
 from services.builder.oci.reference import Reference, ReferenceInvalidError, parse_reference
+from services.builder.oci.registries import Known, Registries
 
 __all__ = [
     "Access",
@@ -27,12 +28,14 @@ __all__ = [
     "Descriptor",
     "DescriptorInvalidError",
     "Image",
+    "Known",
     "Layout",
     "Patience",
     "Platform",
     "Pushed",
     "Reference",
     "ReferenceInvalidError",
+    "Registries",
     "Remote",
     "TokenAccess",
     "open_layout",

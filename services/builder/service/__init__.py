@@ -8,6 +8,7 @@ from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
+from services.builder.service.looking import Looking
 from services.builder.service.making import Making
 from services.builder.service.progress import Progress
 from services.builder.service.pushing import Destination
@@ -27,6 +28,7 @@ __all__ = [
     "Finished",
     "Images",
     "Layering",
+    "Looking",
     "Making",
     "Prepared",
     "Progress",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
 from services.builder import plan
 from services.builder.domain import Asked, BaseImage, BasePython, Made, Target
@@ -38,7 +39,7 @@ class Assembling:
 
     async def _planned(self, task: Task, platform: str) -> Work:
         order, asked = task.job.order, task.asked
-        base = await self._bases.require(order.org_id, asked.base, platform)
+        base = await self._bases.require(OrgRef(order.org_id, order.org), asked.base, platform)
         task.job.progress.note(f"on {base.reference}@{base.digest}")
         python = _python(asked, base)
         target = Target(python.version, plan.platform_of_uv(platform, base.libc))

@@ -55,6 +55,13 @@ class Pushing:
             return True
         return source != repository and await remote.mount(repository, layer.digest, source=source)
 
+    async def copy(self, layer: Layer, remote: Remote, source: str) -> None:
+        """From another registry, where the image's own cannot mount it."""
+        await self._to.remote.push(
+            self._to.repository,
+            lambda: remote.blob(source, layer.digest, size=layer.size_bytes),
+        )
+
     async def push(self, key: str, entries: Iterable[Entry], *, media_type: str) -> Layer:
         listed = list(entries)
         made: list[Layer] = []

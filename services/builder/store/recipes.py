@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from libs.chassis.postgres import Connection
-from services.builder.domain import BaseImage, Described, Layer, Made
+from services.builder.domain import BaseImage, Described, Layer, Made, PinnedBase
 
 _KEEP_LOCK: Final = """
 INSERT INTO requirements_lock (org_id, bento_digest, python, platform, body)
@@ -43,6 +43,9 @@ INSERT INTO base_image (org_id, reference, platform, digest, body, source)
 VALUES ($1, $2, $3, $4, $5::text::jsonb, $6)
 ON CONFLICT (org_id, reference, platform) DO UPDATE
 SET digest = excluded.digest, body = excluded.body, source = excluded.source, pinned_at = now()
+"""
+_UNPIN: Final = """
+DELETE FROM base_image WHERE org_id = $1 AND reference = $2 RETURNING true
 """
 _LAYERS: Final = """
 UPDATE layer_cache SET used_at = now() WHERE org_id = $1 AND key = $2 RETURNING repository, layers
@@ -102,8 +105,12 @@ class RecipeStore:
         found = await self._connection.fetchval(_BASE, org_id, reference, platform)
         return None if found is None else _BASE_OF.validate_json(found)
 
-    async def bases(self, org_id: UUID) -> Sequence[dict[str, Any]]:
-        return [dict(row) for row in await self._connection.fetch(_BASES, org_id)]
+    async def bases(self, org_id: UUID) -> Sequence[PinnedBase]:
+        rows = await self._connection.fetch(_BASES, org_id)
+        return [PinnedBase(**dict(row)) for row in rows]
+
+    async def unpin(self, org_id: UUID, reference: str) -> bool:
+        return await self._connection.fetchval(_UNPIN, org_id, reference) is not None
 
     async def pin(self, org_id: UUID, base: BaseImage, *, source: str) -> None:
         body = to_json(base).decode()

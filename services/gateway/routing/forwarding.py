@@ -65,5 +65,7 @@ FORWARDS: Final = (
     *_tree("/api/v1/instance_types", "deployer", "instance_type"),
     *_tree("/api/deployments", "deployer", "deployment"),
     *_tree("/api/builds", "builder", "build"),
+    *_tree("/api/builder", "builder", "api"),
+    *_tree("/api/base-images", "builder", "base_image"),
     *_tree("/api/events", "events", "event"),
 )
