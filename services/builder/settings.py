@@ -60,6 +60,11 @@ class Settings(ProducerSettings):
         default=None, description="Goes with `signing_key_file`, where that is encrypted"
     )
 
+    image_registry: str | None = Field(
+        default=None,
+        description="Where images go, as `ghcr.io/team`; without it the platform's own registry",
+    )
+
     @field_validator("image_name")
     @classmethod
     def _named(cls, template: str) -> str:

@@ -27,8 +27,8 @@ from services.builder.controller import Worker
 from services.builder.domain import Order, Strategy
 from services.builder.environments import Folders, Uv
 from services.builder.http import routes
-from services.builder.oci import CalledAccess, Registries, Remote
-from services.builder.plan import name_of
+from services.builder.oci import CalledAccess, Registries, Remote, canonical_registry
+from services.builder.plan import Naming, name_of
 from services.builder.service import (
     SERVICE,
     Assembling,
@@ -79,7 +79,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         uv=Uv(index_url=settings.index_url),
         home=partial(_home, settings, session),
         registries=Registries(session, settings.registries.known()),
-        image_name=settings.image_name,
+        naming=Naming(settings.image_name, settings.image_registry),
         wake=wake,
     )
     worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
@@ -118,7 +118,7 @@ def workshop(
     uv: Uv,
     home: Callable[[OrgRef], Remote],
     registries: Registries,
-    image_name: str,
+    naming: Naming,
     wake: Wake,
 ) -> Workshop:
     """The use cases, on what they are given."""
@@ -130,7 +130,7 @@ def workshop(
         builds,
         resolving,
         finished=Finished(database),
-        destination=partial(_destination, image_name, home),
+        destination=_Destinations(naming, home, registries),
         strategies={Strategy.ASSEMBLE: assembling},
     )
     environments = Environments(builds, resolving, folders=folders, uv=uv)
@@ -163,9 +163,23 @@ def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Re
     return Remote(session, settings.peers["registry"], access=CalledAccess(identity))
 
 
-def _destination(template: str, home: Callable[[OrgRef], Remote], order: Order) -> Destination:
-    name, tag = name_of(template, repository=order.repository, version=order.version, org=order.org)
-    return Destination(home(OrgRef(order.org_id, order.org)), name, tag, order.org_id)
+@dataclass(frozen=True, slots=True)
+class _Destinations:
+    naming: Naming
+    home: Callable[[OrgRef], Remote]
+    registries: Registries
+
+    def __call__(self, order: Order) -> Destination:
+        naming, org = self.naming, OrgRef(order.org_id, order.org)
+        name, tag = name_of(
+            naming.template, repository=order.repository, version=order.version, org=order.org
+        )
+        if naming.registry is None:
+            return Destination(self.home(org), name, tag, order.org_id)
+        host, _, prefix = naming.registry.partition("/")
+        registry = canonical_registry(host)
+        path = f"{prefix.strip('/')}/{name}".lstrip("/")
+        return Destination(self.registries.remote(registry), path, tag, order.org_id, registry)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ from services.builder.controller import Worker
 from services.builder.domain import BuildView, Wish
 from services.builder.environments import Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
-from services.builder.plan import DEFAULT_TEMPLATE
+from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import workshop
@@ -89,6 +89,7 @@ class Yard:
         image: Mapping[str, Any] | None = None,
         source: str = "",
         files: Mapping[str, str] | None = None,
+        models: Sequence[str] = (),
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -105,7 +106,7 @@ class Yard:
             "src/service.py": source or f"# {tag}",
             **(files or {}),
         }
-        return await self._push("bento", name, version, files=packed, org=org)
+        return await self._push("bento", name, version, files=packed, org=org, models=models)
 
     async def push_model(self, tag: str) -> str:
         name, _, version = tag.partition(":")
@@ -145,7 +146,14 @@ class Yard:
         return file.read_text() if file.exists() else ""
 
     async def _push(
-        self, kind: str, name: str, version: str, *, files: Mapping[str, str], org: UUID
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        *,
+        files: Mapping[str, str],
+        org: UUID,
+        models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
         body = _packed(files)
@@ -157,7 +165,7 @@ class Yard:
                 {
                     "version": version,
                     "description": "",
-                    "manifest": {"name": name, "models": []},
+                    "manifest": {"name": name, "models": list(models)},
                     "build_at": "2026-11-20 10:09:03.538404",
                     "labels": [],
                 },
@@ -246,6 +254,7 @@ async def building(
     *,
     index_url: str | None = None,
     plain_http: Collection[str] = (),
+    naming: Naming = Naming(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -264,7 +273,7 @@ async def building(
             uv=Uv(index_url=index_url),
             home=partial(_home, session, url, keys),
             registries=Registries(session, Known(plain_http=plain_http)),
-            image_name=DEFAULT_TEMPLATE,
+            naming=naming,
             wake=wake,
         )
         yield Yard(

@@ -16,7 +16,12 @@ from services.builder.oci.descriptor import (
     parse_platform,
 )
 from services.builder.oci.layout import Image, Layout, open_layout
-from services.builder.oci.reference import Reference, ReferenceInvalidError, parse_reference
+from services.builder.oci.reference import (
+    Reference,
+    ReferenceInvalidError,
+    canonical_registry,
+    parse_reference,
+)
 from services.builder.oci.registries import Known, Registries
 
 __all__ = [
@@ -38,6 +43,7 @@ __all__ = [
     "Registries",
     "Remote",
     "TokenAccess",
+    "canonical_registry",
     "open_layout",
     "parse_platform",
     "parse_reference",

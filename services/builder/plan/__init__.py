@@ -24,7 +24,7 @@ from services.builder.plan.image import (
     manifest_of,
     plan_image,
 )
-from services.builder.plan.naming import DEFAULT_TEMPLATE, check_template, name_of
+from services.builder.plan.naming import DEFAULT_TEMPLATE, Naming, check_template, name_of
 from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
 from services.builder.plan.requirements import (
     Locked,
@@ -50,6 +50,7 @@ __all__ = [
     "VENV",
     "ImagePlan",
     "Locked",
+    "Naming",
     "PushedImage",
     "check_template",
     "choose",

@@ -67,7 +67,8 @@ class Assembling:
             digest = await to.remote.put_manifest(to.repository, to.tag, index, plan.INDEX)
         else:
             digest = images[0].digest
-        return Made(digest, sum(each.total for each in images), to.repository, to.tag)
+        total = sum(each.total for each in images)
+        return Made(digest, total, to.repository, to.tag, to.registry)
 
     async def _image(self, task: Task, work: Work, *, tag: str | None) -> plan.PushedImage:
         progress, to = task.job.progress, task.to

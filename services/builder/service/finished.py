@@ -19,7 +19,7 @@ class Finished:
         """
         async with self._database.read() as tx:
             known = await tx.recipes.image(org_id, plan_digest)
-        if known is None or known.repository != to.repository:
+        if known is None or (known.registry, known.repository) != (to.registry, to.repository):
             return None
         tagged = await to.remote.find(to.repository, to.tag)
         if tagged is None or tagged.digest != known.digest:
@@ -27,7 +27,7 @@ class Finished:
                 return None
             described, body = await to.remote.manifest(to.repository, known.digest)
             await to.remote.put_manifest(to.repository, to.tag, body, described.media_type)
-        return Made(known.digest, known.size_bytes, to.repository, to.tag)
+        return Made(known.digest, known.size_bytes, to.repository, to.tag, to.registry)
 
     async def keep(self, org_id: UUID, plan_digest: str, made: Made) -> None:
         async with self._database.transaction() as tx:
