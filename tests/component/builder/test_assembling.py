@@ -13,7 +13,7 @@ from libs.chassis.postgres import Pool
 from libs.contracts.deployer import PinnedModel
 from services.builder.domain import BuildView, Strategy, Wish
 from services.builder.oci import Remote
-from services.builder.plan import DEFAULT_COMMANDS, Naming
+from services.builder.plan import BENTO, DEFAULT_COMMANDS, ENTRYPOINT, Naming
 from tests.support.builder import ORG, Yard, building
 from tests.support.little_image import PYTHON_FILES, little_image
 from tests.support.oci_registries import registry_of
@@ -87,11 +87,11 @@ async def test_it_has_the_paths_and_the_user_of_bentomls_own_containers(
         "config"
     ]
     assert config["User"] == "bentoml"
-    assert config["Entrypoint"] == ["/home/bentoml/bento/env/docker/entrypoint.sh"]
+    assert config["Entrypoint"] == [ENTRYPOINT]
     assert set(config["ExposedPorts"]) == {"3000/tcp", "3001/tcp"}
-    assert "BENTO_PATH=/home/bentoml/bento" in config["Env"]
+    assert f"BENTO_PATH={BENTO}" in config["Env"]
     found = await members(home, built)
-    entrypoint = found["home/bentoml/bento/env/docker/entrypoint.sh"]
+    entrypoint = found[ENTRYPOINT.lstrip("/")]
     assert (entrypoint.mode, entrypoint.uid, entrypoint.mtime) == (0o755, 1034, 0)
     assert found["app/.venv/bin/python"].linkname == "/usr/local/bin/python3.11"
     assert "app/.venv/lib/python3.11/site-packages/bentoml/__init__.py" in found
@@ -113,7 +113,7 @@ async def test_a_model_is_a_layer_that_bentos_share(yard: Yard, home: Remote) ->
     one, other = await again(yard, "fox:v1"), await again(yard, "hen:v1")
     assert (await layers(home, one))[:-1] == (await layers(home, other))[:-1]
     found = await members(home, one)
-    below = f"home/bentoml/bento/models/{model.repository}"
+    below = f"{BENTO}/models/{model.repository}".lstrip("/")
     assert {f"{below}/m1/weights", f"{below}/m1/model.yaml", f"{below}/latest"} <= found.keys()
 
 
