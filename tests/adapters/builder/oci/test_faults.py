@@ -1,8 +1,11 @@
 """Registries that fail, lie or never end: tried again where that helps, never believed."""
 
 import random
+import ssl
 import time
+from contextlib import aclosing
 from email.utils import formatdate
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,9 +16,11 @@ from services.builder.errors import BuildFailedError, RegistryUnreachableError
 from services.builder.oci import BasicAccess, Patience, Remote
 from services.builder.oci.descriptor import OCI_MANIFEST
 from tests.adapters.builder.oci.conftest import QUICK, at, pieces, shown
+from tests.support.authorities import Authority
 from tests.support.oci import digest_of, image
 from tests.support.oci_faults import (
     BadRegistry,
+    bad_registry,
     cut,
     endless,
     lost,
@@ -106,6 +111,16 @@ async def test_a_download_that_never_gets_on_is_given_up(bad: BadRegistry, remot
     assert len(bad.seen) <= 2 * QUICK.attempts  # aiohttp asks again on a new connection
 
 
+async def test_a_download_may_be_left(bad: BadRegistry, remote: Remote) -> None:
+    digest = bad.keep(BLOB)
+
+    async with aclosing(remote.blob("team/iris", digest, size=len(BLOB))) as chunks:
+        first = await anext(chunks)
+
+    assert BLOB.startswith(first)
+    assert await read(remote, digest) == BLOB
+
+
 # -- who asks is told to the registry alone
 
 
@@ -128,7 +143,7 @@ async def test_one_that_leads_elsewhere_and_asks_there_is_told_nothing(
     bad: BadRegistry, store: BadRegistry, remote: Remote
 ) -> None:
     bad.always = status(307, Location=f"{store.url}/bucket?signature=secret-of-it")
-    store.always = status(401, "who?", WWW_Authenticate='Basic realm="give it to me"')
+    store.always = status(401, "who are you?", WWW_Authenticate='Basic realm="give it to me"')
 
     with pytest.raises(BuildFailedError) as denied:
         await read(remote, digest_of(BLOB))
@@ -136,6 +151,7 @@ async def test_one_that_leads_elsewhere_and_asks_there_is_told_nothing(
     assert denied.value.code == "registry-denied"
     assert {each.headers.get("Authorization") for each in store.seen} == {None}
     assert "secret-of-it" not in shown(denied.value)
+    assert "who are you?" not in shown(denied.value)
 
 
 async def testuploads_elsewhere_are_sent_without_saying_who_asks(
@@ -149,6 +165,26 @@ async def testuploads_elsewhere_are_sent_without_saying_who_asks(
 
     assert store.asked == ["PATCH", "PUT"]
     assert {each.headers.get("Authorization") for each in store.seen} == {None}
+
+
+async def test_tls_is_not_left(
+    store: BadRegistry, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    signed = authority.sign("server")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(signed.certificate, signed.key)
+    trusted = ssl.create_default_context(cafile=authority.file)
+    async with bad_registry(served) as bad:
+        remote = at(session, bad.url, BasicAccess("a", "b"), ssl=trusted)
+        bad.always = status(307, Location=f"{store.url}/x")
+        with pytest.raises(BuildFailedError, match="from TLS to http"):
+            await read(remote, digest_of(BLOB))
+        bad.always = status(202, Location=f"{store.url}/x")
+        with pytest.raises(BuildFailedError, match="from TLS to http"):
+            await remote.push("team/iris", pieces)
+
+    assert store.seen == []
 
 
 @pytest.mark.parametrize(
