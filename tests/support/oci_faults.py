@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -71,12 +72,12 @@ class BadRegistry:
 
 
 @asynccontextmanager
-async def bad_registry() -> AsyncIterator[BadRegistry]:
+async def bad_registry(tls: ssl.SSLContext | None = None) -> AsyncIterator[BadRegistry]:
     registry = BadRegistry()
     app = web.Application(client_max_size=2**30)
     app.router.add_route("*", "/{path:.*}", registry.handle)
-    server = TestServer(app)
-    await server.start_server()
+    server = TestServer(app, scheme="https" if tls else "http")
+    await server.start_server(ssl=tls)
     registry.url = str(server.make_url("")).rstrip("/")
     try:
         yield registry

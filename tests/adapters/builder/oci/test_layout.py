@@ -180,3 +180,30 @@ async def test_skopeo_reads_what_was_pushed(
     subprocess.run([*command, source, target], check=True, capture_output=True, timeout=60)
 
     assert (tmp_path / "copied" / digest_of(LAYER)[7:]).read_bytes() == LAYER
+
+
+@pytest.mark.skipif(shutil.which("crane") is None, reason="crane is not on PATH")
+@pytest.mark.parametrize("form", ["tarball", "oci"])
+async def test_crane_reads_what_was_pushed_and_what_it_writes_is_read(
+    session: aiohttp.ClientSession, foreign: str, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / "saved.tar"
+    file.write_bytes(tar_of(saved(layer=gzip.compress(LAYER, mtime=0))))
+    async with open_layout(file) as layout:
+        remote = at(session, foreign, AnonymousAccess())
+        [image] = layout.images
+        await layout.push(image, remote, repository="team/iris", reference="v1")
+
+    name = f"{foreign.removeprefix('http://')}/team/iris:v1"
+    for command in (
+        ["crane", "validate", "--insecure", "--remote", name],
+        ["crane", "pull", "--insecure", "--format", form, name, str(tmp_path / "pulled")],
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    async with open_layout(tmp_path / "pulled") as layout:
+        [pulled] = layout.images
+        assert await content_of(layout, pulled) == [
+            config_of(LAYER, LAYER),
+            *[gzip.compress(LAYER, mtime=0)] * 2,
+        ]

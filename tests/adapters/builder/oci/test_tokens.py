@@ -12,6 +12,7 @@ from services.builder.errors import BuildFailedError, RegistryUnreachableError
 from services.builder.oci import Credentials, TokenAccess
 from tests.adapters.builder.oci.conftest import ADA, QUICK, SECRET, at, pieces, shown
 from tests.support.authorities import Authority
+from tests.support.oci_faults import BadRegistry, status
 from tests.support.oci_registries import registry_of
 from tests.support.token_service import TokenService, token_service
 
@@ -176,3 +177,18 @@ async def test_a_token_service_may_fail_twice(
     with pytest.raises(RegistryUnreachableError) as failed:
         await at(session, behind_tokens, access).find("team/iris", "v1")
     assert base64.b64encode(f"ada:{SECRET}".encode()).decode() not in shown(failed.value)
+
+
+async def test_a_host_to_which_a_registry_leads_gets_no_credentials_by_asking(
+    session: aiohttp.ClientSession, bad: BadRegistry, store: BadRegistry
+) -> None:
+    realm = f'Bearer realm="{store.url}/token",service="s"'
+    bad.always = status(307, Location=f"{store.url}/bucket")
+    store.always = status(401, WWW_Authenticate=realm)
+    remote = at(session, bad.url, TokenAccess(session, ADA, plain_http=True))
+
+    with pytest.raises(BuildFailedError) as denied:
+        await remote.manifest("team/iris", "v1")
+
+    assert denied.value.code == "registry-denied"
+    assert [each.path for each in store.seen] == ["/bucket"]

@@ -1,5 +1,6 @@
 """Uploads that break, are forgotten or find no room: made again, never half there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -121,6 +122,29 @@ async def test_a_full_registry_is_full(
 
     assert full.value.kind is Kind.NO_SPACE
     assert bad.asked[-1] == "DELETE"
+
+
+async def test_a_push_may_be_given_up(remote: Remote) -> None:
+    """What makes the bytes is told, and the client goes on with others."""
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            begun.set()
+            await asyncio.sleep(60)
+        finally:
+            closed.set()
+
+    async with asyncio.TaskGroup() as group:
+        pushing = group.create_task(remote.push("team/iris", slow))
+        await begun.wait()
+        pushing.cancel()
+        await asyncio.wait([pushing])
+        assert pushing.cancelled()
+        await closed.wait()
+
+    assert (await remote.push("team/iris", pieces)).size == SIZE
 
 
 async def test_small_bytes_are_sent_again_as_well(bad: BadRegistry, remote: Remote) -> None:
