@@ -86,7 +86,7 @@ class Bench:
         return Recipe(context, dockerfile, **{"base": self.base, **more})
 
     async def build(self, recipe: Recipe, *, limits: Limits = AMPLE) -> Image:
-        into = self.folder / f"image-{self.made}-{len(list(self.folder.iterdir()))}"
+        into = self.folder / f"image-of-{recipe.context.name}-{len(list(self.folder.iterdir()))}"
         await self.buildah.build(recipe, into=into, log=self.lines.append, limits=limits)
         return Image(into)
 
