@@ -6,19 +6,15 @@ import os
 import platform
 import re
 import shutil
-import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from libs.chassis.process import allowed, tool
 from services.builder.domain import Interpreter, Target
 from services.builder.environments.folders import remove
 from services.builder.errors import BuildFailedError, IndexUnreachableError
 
-_NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
-_MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
@@ -32,16 +28,6 @@ _ASK: Final = (
     "import json,platform,sysconfig;"
     "print(json.dumps([platform.python_version(), sysconfig.get_platform()]))"
 )
-
-
-def allowed(given: Mapping[str, str]) -> dict[str, str]:
-    """What a tool may know of the environment of this service."""
-    kept = {
-        name: value
-        for name, value in given.items()
-        if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
-    }
-    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 class NeedsBuildingError(Exception):
@@ -162,22 +148,9 @@ async def run(argv: tuple[str, ...], log: Path, *, cwd: Path | None = None) -> t
     """Exit code, output and complaints, which go to the log as well. Cancelled, it kills."""
     with log.open("a") as out:
         out.write(f"$ {' '.join(argv)}\n")
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=allowed(os.environ),
-        cwd=cwd or log.parent,
-        start_new_session=True,
-    )
-    try:
+    env = {**allowed(os.environ, prefixes=_PREFIXES), "UV_PYTHON_DOWNLOADS": "never"}
+    async with tool(argv, env=env, cwd=cwd or log.parent) as process:
         told, complained = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
     output, error = told.decode(errors="replace"), complained.decode(errors="replace")
     with log.open("a") as out:
         out.write(output + error)

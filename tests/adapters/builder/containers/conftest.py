@@ -1,0 +1,19 @@
+"""A storage that has the base image once for all tests of a worker."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.buildah import Bench, started
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("buildah") / "root"
+
+
+@pytest.fixture
+async def bench(storage: Path, tmp_path: Path, base_layout: Path) -> AsyncIterator[Bench]:
+    async with started(storage) as buildah:
+        yield Bench(buildah, tmp_path, base_layout)
