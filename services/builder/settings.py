@@ -1,12 +1,13 @@
 """The builder's environment. Read once, in ``__main__``; passed from there by argument."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
+from services.builder.containers import Limits
 from services.builder.oci import Known
 from services.builder.plan import DEFAULT_TEMPLATE, check_template
 
@@ -31,6 +32,27 @@ class RegistriesSettings(BaseModel):
         return Known(self.docker_config, self.plain_http, self.ca_file, self.ecr_role)
 
 
+class CommandsSettings(BaseModel):
+    """Commands of bentos, which `buildah` runs where one needs them."""
+
+    isolation: Literal["chroot", "oci", "rootless"] = Field(
+        default="chroot", description="How buildah keeps them from each other"
+    )
+    network: Literal["host", "none"] = Field(
+        default="host", description="Whether they may fetch anything: `none` cuts them off"
+    )
+    ca_bundle: Path | None = Field(
+        default=None, description="Authorities (PEM) that they trust, mounted while they run"
+    )
+    seconds: float = Field(default=3600, gt=0, description="How long all of one image may take")
+    memory_bytes: int | None = Field(default=None, ge=2**26, description="How much they may have")
+    cpus: float | None = Field(default=None, gt=0, description="How many processors")
+    processes: int | None = Field(default=None, ge=64, description="How many processes")
+
+    def limits(self) -> Limits:
+        return Limits(self.seconds, self.memory_bytes, self.cpus, self.processes)
+
+
 class Settings(ProducerSettings):
     """``YOKOCHO_BUILDER_POSTGRES__DSN``, ``YOKOCHO_BUILDER_ROOT`` and so on."""
 
@@ -50,6 +72,7 @@ class Settings(ProducerSettings):
     largest_base_image: int = Field(
         default=20 * 2**30, ge=1, description="Bytes of a file that a base image is imported from"
     )
+    commands: CommandsSettings = CommandsSettings()
     registries: RegistriesSettings = RegistriesSettings()
     signing_key_file: Path | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
+import structlog
 from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
@@ -23,6 +24,12 @@ from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
+from services.builder.containers import (
+    Buildah,
+    BuildahUnavailableError,
+    Limits,
+    NamespaceUnavailableError,
+)
 from services.builder.controller import Worker
 from services.builder.domain import Order, Strategy
 from services.builder.environments import Folders, Uv
@@ -35,19 +42,24 @@ from services.builder.service import (
     Bases,
     Builds,
     Containers,
+    ContainerStrategy,
     Destination,
+    Dockerfiles,
     Environments,
     Finished,
     Images,
     Layering,
     Looking,
     Making,
+    Prebuilt,
     Resolving,
     Tx,
     Workshop,
 )
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +76,32 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
         open_session() as session,
+        _buildah(settings) as buildah,
     ):
-        yield _parts(settings, pool, bus, session=session)
+        yield _parts(settings, pool, bus, session=session, buildah=buildah)
 
 
-def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
+def _parts(
+    settings: Settings,
+    pool: Pool,
+    bus: Bus,
+    *,
+    session: aiohttp.ClientSession,
+    buildah: Buildah | None,
+) -> Parts:
     relay, wake = Wake(), Wake()
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
-    shop = workshop(
-        database,
-        folders,
-        registry=_registry(settings, session),
+    tools = Tools(
         uv=Uv(index_url=settings.index_url),
         home=partial(_home, settings, session),
         registries=Registries(session, settings.registries.known()),
         naming=Naming(settings.image_name, settings.image_registry),
-        wake=wake,
+        buildah=buildah,
+        limits=settings.commands.limits(),
     )
+    registry = _registry(settings, session)
+    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake)
     worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
@@ -110,34 +130,74 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What builds are made with. ``home`` is the platform's own registry, for an organisation."""
+
+    uv: Uv
+    home: Callable[[OrgRef], Remote]
+    registries: Registries
+    naming: Naming = Naming()
+    buildah: Buildah | None = None
+    limits: Limits = Limits(seconds=3600)
+
+
 def workshop(
-    database: Database[Tx],
-    folders: Folders,
-    *,
-    registry: Registry,
-    uv: Uv,
-    home: Callable[[OrgRef], Remote],
-    registries: Registries,
-    naming: Naming,
-    wake: Wake,
+    database: Database[Tx], folders: Folders, *, registry: Registry, tools: Tools, wake: Wake
 ) -> Workshop:
     """The use cases, on what they are given."""
-    builds = Builds(database, woken=wake.set)
-    bases = Bases(database, home, registries=registries, looking=Looking(folders.scratch()))
-    resolving = Resolving(database, uv)
-    assembling = Assembling(database, resolving, bases=bases, layering=Layering(bases, uv))
+    builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
+    looking = Looking(folders.scratch())
+    bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
     containers = Containers(
         builds,
         resolving,
         finished=Finished(database),
-        destination=_Destinations(naming, home, registries),
-        strategies={Strategy.ASSEMBLE: assembling},
+        destination=_Destinations(tools),
+        strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
     )
-    environments = Environments(builds, resolving, folders=folders, uv=uv)
+    environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
     making = Making(
         {"environment": environments, "oci": containers}, registry=registry, folders=folders
     )
     return Workshop(builds, Images(database, folders), bases, making, registry)
+
+
+def _strategies(
+    database: Database[Tx], folders: Folders, resolving: Resolving, *, bases: Bases, tools: Tools
+) -> Mapping[Strategy, ContainerStrategy]:
+    layering = Layering(bases, tools.uv)
+    found: dict[Strategy, ContainerStrategy] = {
+        Strategy.ASSEMBLE: Assembling(database, resolving, bases=bases, layering=layering),
+        Strategy.PREBUILT: Prebuilt(tools.registries, tools.home),
+    }
+    if tools.buildah is not None:
+        found[Strategy.BUILDAH] = Dockerfiles(
+            bases, tools.buildah, layouts=folders.bases(), limits=tools.limits
+        )
+    return found
+
+
+@asynccontextmanager
+async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
+    """None where the machine has none, or cannot keep its commands apart: the log says why."""
+    commands = settings.commands
+    found = Buildah(
+        settings.root.resolve() / "buildah",
+        isolation=commands.isolation,
+        network=commands.network,
+        ca_bundle=commands.ca_bundle,
+    )
+    try:
+        await found.start()
+    except (BuildahUnavailableError, NamespaceUnavailableError) as error:
+        log.warning("buildah.unavailable", why=str(error))
+        yield None
+        return
+    try:
+        yield found
+    finally:
+        await found.close()
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
@@ -165,21 +225,20 @@ def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Re
 
 @dataclass(frozen=True, slots=True)
 class _Destinations:
-    naming: Naming
-    home: Callable[[OrgRef], Remote]
-    registries: Registries
+    tools: Tools
 
     def __call__(self, order: Order) -> Destination:
-        naming, org = self.naming, OrgRef(order.org_id, order.org)
+        naming, org = self.tools.naming, OrgRef(order.org_id, order.org)
         name, tag = name_of(
             naming.template, repository=order.repository, version=order.version, org=order.org
         )
         if naming.registry is None:
-            return Destination(self.home(org), name, tag, order.org_id)
+            return Destination(self.tools.home(org), name, tag, order.org_id)
         host, _, prefix = naming.registry.partition("/")
         registry = canonical_registry(host)
         path = f"{prefix.strip('/')}/{name}".lstrip("/")
-        return Destination(self.registries.remote(registry), path, tag, order.org_id, registry)
+        remote = self.tools.registries.remote(registry)
+        return Destination(remote, path, tag, order.org_id, registry)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

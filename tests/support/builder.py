@@ -30,6 +30,7 @@ from libs.chassis.postgres import Database, Pool
 from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
+from services.builder.containers import Buildah
 from services.builder.controller import Worker
 from services.builder.domain import BuildView, Wish
 from services.builder.environments import Folders, Uv
@@ -37,7 +38,7 @@ from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Tx, Workshop
 from services.builder.upstream import Registry
-from services.builder.wiring import workshop
+from services.builder.wiring import Tools, workshop
 from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
@@ -255,6 +256,7 @@ async def building(
     index_url: str | None = None,
     plain_http: Collection[str] = (),
     naming: Naming = Naming(),  # noqa: B008 - frozen
+    buildah: Buildah | None = None,
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -266,16 +268,14 @@ async def building(
         peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         database, wake = Database(pool, Tx.bind), Wake()
         folders = Folders(folder / "builder")
-        shop = workshop(
-            database,
-            folders,
-            registry=Registry(peer),
+        tools = Tools(
             uv=Uv(index_url=index_url),
             home=partial(_home, session, url, keys),
             registries=Registries(session, Known(plain_http=plain_http)),
             naming=naming,
-            wake=wake,
+            buildah=buildah,
         )
+        shop = workshop(database, folders, registry=Registry(peer), tools=tools, wake=wake)
         yield Yard(
             folder,
             url,

@@ -33,6 +33,10 @@ class Folders:
         """For what nobody needs when whoever put it there is done."""
         return self._made("scratch")
 
+    def bases(self) -> Path:
+        """Base images as files, for programs that read no registry."""
+        return self._made("bases")
+
     def environment(self, digest: str) -> Path:
         return self._made("environments") / _hex(digest)
 

@@ -34,6 +34,12 @@ class BuildBody(Body):
     strategy: Strategy | None = Field(None, strict=False)
     platforms: tuple[PlatformName, ...] = Field((), max_length=4, strict=False)
     no_cache: bool = Field(default=False, description="make every layer anew")
+    image: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="one that is there already: checked, and taken as it is",
+    )
 
 
 class BuildsApi:
@@ -63,7 +69,7 @@ class BuildsApi:
         repository, _, version = body.bento.partition(":")
         who = principal(request)
         bento = await self._registry.resolve(repository, version or "latest", who)
-        wish = Wish(body.strategy, body.platforms, body.no_cache)
+        wish = Wish(body.strategy, body.platforms, body.no_cache, body.image)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:

@@ -4,12 +4,14 @@ from services.builder.service.assembling import Assembling
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
+from services.builder.service.dockerfile import Dockerfiles
 from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
 from services.builder.service.making import Making
+from services.builder.service.prebuilt import Prebuilt
 from services.builder.service.progress import Progress
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
@@ -24,12 +26,14 @@ __all__ = [
     "ContainerStrategy",
     "Containers",
     "Destination",
+    "Dockerfiles",
     "Environments",
     "Finished",
     "Images",
     "Layering",
     "Looking",
     "Making",
+    "Prebuilt",
     "Prepared",
     "Progress",
     "Resolving",

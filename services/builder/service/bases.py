@@ -25,6 +25,7 @@ from services.builder.oci import (
     parse_reference,
 )
 from services.builder.oci.copying import copy, images_of
+from services.builder.oci.export import export
 from services.builder.service.looking import Looking
 from services.builder.service.pushing import Pushing
 from services.builder.service.tx import Tx
@@ -82,6 +83,13 @@ class Bases:
             for layer in base.layers:
                 group.create_task(place(layer))
         return base.layers
+
+    async def layout(self, org: OrgRef, base: BaseImage, folder: Path) -> Path:
+        """As files, for those that build on it with other programs."""
+        repository = repository_of(_parsed(base.reference))
+        place = folder / base.digest.partition(":")[2]
+        await export(self._home(org), repository, base.digest, folder=place)
+        return place
 
     async def pull(
         self, org: OrgRef, reference: str, platforms: Sequence[str]

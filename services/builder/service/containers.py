@@ -49,6 +49,8 @@ class Prepared:
     digest: str
     body: object
     make: Callable[[], Awaitable[Made]]
+    findable: bool = True
+    """False where looking for an earlier result costs as much as having it."""
 
 
 class ContainerStrategy(Protocol):
@@ -86,10 +88,10 @@ class Containers:
             await self._builds.planned(order, planned)
         async with self._turns.setdefault(f"{order.org_id} {prepared.digest}", asyncio.Lock()):
             known = None
-            if not order.wish.no_cache:
+            if prepared.findable and not order.wish.no_cache:
                 known = await self._finished.find(order.org_id, prepared.digest, to)
             made = known or await prepared.make()
-            if known is None:
+            if known is None and prepared.findable:
                 await self._finished.keep(order.org_id, prepared.digest, made)
         job.progress.note(f"image {made.digest} {'exists' if known else 'is complete'}")
         return Image(made.digest, made.uri, known is not None)

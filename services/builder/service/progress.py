@@ -21,6 +21,11 @@ class Progress:
         with self.log.open("a") as out:
             out.write(f"{line}\n")
 
+    def print(self, text: str) -> None:
+        """What a program said, as it said it."""
+        with self.log.open("a") as out:
+            out.write(text)
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         began, number = time.monotonic(), len(self.steps)
