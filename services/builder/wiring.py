@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import aiohttp
@@ -137,9 +137,9 @@ class Tools:
     uv: Uv
     home: Callable[[OrgRef], Remote]
     registries: Registries
-    naming: Naming = Naming()
+    naming: Naming = field(default_factory=Naming)
     buildah: Buildah | None = None
-    limits: Limits = Limits(seconds=3600)
+    limits: Limits = field(default_factory=partial(Limits, seconds=3600))
 
 
 def workshop(
