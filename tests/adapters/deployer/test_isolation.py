@@ -57,7 +57,7 @@ class Platform:
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    home = tmp_path / "home"
+    home = tmp_path
     paths = {
         "keys": home / "keys" / "sealing",
         "image": home / "builder" / "images" / "other" / "bento" / "bento.yaml",
@@ -68,13 +68,20 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         path.write_text("precious")
     at = home / "socket"
     victim = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)", "victim"], env={"IT": "precious"}
+        [sys.executable, "-c", "import time; time.sleep(60)", "victim"], env={"VICTIM": "precious"}
     )
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(at))
         listener.listen()
-        targets = {name: str(path) for name, path in paths.items()}
-        yield Platform(home, {**targets, "socket": str(at), "victim": victim.pid})
+        targets = {
+            **{name: str(path) for name, path in paths.items()},
+            "socket": str(at),
+            "victim": victim.pid,
+            "program": "\0victim",
+            "variable": "VICTIM=",
+            "bento": str(home / "builder/images/own/bento"),
+        }
+        yield Platform(home, targets)
     assert victim.poll() is None
     victim.kill()
     victim.wait()

@@ -21,21 +21,26 @@ NEW_USER, NEW_MOUNTS = 0x10000000, 0x20000
 
 
 def read(name: str) -> Callable[[], bool]:
-    return lambda: b"precious" in Path(TARGETS[name]).read_bytes()
+    return lambda: bool(Path(TARGETS[name]).read_bytes())
 
 
 def read_around() -> bool:
     """By the root folders of every process there is."""
     at = TARGETS["keys"]
-    return any(_holds(f"/proc/{pid}/root{at}", b"precious") for pid in _pids())
+    return any(_holds(f"/proc/{pid}/root{at}", b"") for pid in _pids())
 
 
 def environment_of_another() -> bool:
-    return any(_holds(f"/proc/{pid}/environ", b"precious") for pid in _pids())
+    own = b"TARGETS="
+    return any(
+        _holds(f"/proc/{pid}/environ", TARGETS["variable"].encode())
+        and not _holds(f"/proc/{pid}/environ", own)
+        for pid in _pids()
+    )
 
 
 def sees_another() -> bool:
-    return any(_holds(f"/proc/{pid}/cmdline", b"victim") for pid in _pids())
+    return any(_holds(f"/proc/{pid}/cmdline", TARGETS["program"].encode()) for pid in _pids())
 
 
 def lists_hidden() -> bool:
@@ -46,7 +51,7 @@ def lists_hidden() -> bool:
 
 
 def writes_its_bento() -> bool:
-    (Path(sys.argv[sys.argv.index("start-http-server") + 1]) / "added").touch()
+    (Path(TARGETS.get("bento") or Path(__file__).parent) / "added").touch()
     return True
 
 
@@ -130,7 +135,7 @@ def _uncovers() -> bool:
             (Path("/etc") / "added-by-an-intruder").touch()
             return True
         LIBC.umount2(at.encode(), 2)
-    return _holds(TARGETS["keys"], b"precious")
+    return _holds(TARGETS["keys"], b"")
 
 
 def _mount(place: Path) -> bool:
