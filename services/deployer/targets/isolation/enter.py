@@ -8,14 +8,15 @@ is gone.
 import ctypes
 import json
 import os
-import pathlib
 import signal
 import struct
 import sys
 from types import FrameType
 from typing import Any, Final
 
-_BASE: Final = "/tmp"  # noqa: S108 - any folder that is there will do to mount the first root on
+_TMP: Final = "/tmp"  # noqa: S108 - the name that programs know
+_BASE: Final = _TMP
+"""Where the first root is mounted: any folder that is there will do."""
 _OLD: Final = "/old"
 _NEW: Final = "/new"
 
@@ -78,13 +79,15 @@ def _show(shown: dict[str, Any]) -> None:
     """A new root with what is to be seen, and the old one gone."""
     _mount("none", "/", _RECURSIVE | _PRIVATE)
     _mount("tmpfs", _BASE, _NOSUID | _NODEV, kind="tmpfs", options="mode=755")
-    pathlib.Path(_BASE + _OLD).mkdir()
-    pathlib.Path(_BASE + _NEW).mkdir()
+    os.mkdir(_BASE + _OLD)
+    os.mkdir(_BASE + _NEW)
     _call("pivot_root", _BASE.encode(), (_BASE + _OLD).encode())
     os.chdir("/")
     _mount("tmpfs", _NEW, _NOSUID | _NODEV, kind="tmpfs", options="mode=755")
+    os.mkdir(_NEW + _TMP)
+    _mount("tmpfs", _NEW + _TMP, _NOSUID | _NODEV, kind="tmpfs", options="mode=1777")
     for path, target in shown["links"]:
-        pathlib.Path(_NEW + path).symlink_to(target)
+        os.symlink(target, _NEW + path)
     for source, path, writable in shown["mounts"]:
         _bind(source, path)
         _restrict(_NEW + path, _NOSUID | _NODEV | (0 if writable else _READ_ONLY))
@@ -100,29 +103,29 @@ def _show(shown: dict[str, Any]) -> None:
 
 def _dev(devices: list[str]) -> None:
     folder = f"{_NEW}/dev"
-    pathlib.Path(folder).mkdir()
+    os.mkdir(folder)
     _mount("tmpfs", folder, _NOSUID | _NOEXEC, kind="tmpfs", options="mode=755,size=64k")
     for path in (*(f"/dev/{name}" for name in _DEVICES), *devices):
-        if pathlib.Path(_OLD + path).exists():
+        if os.path.exists(_OLD + path):
             _bind(path, path)
-    pathlib.Path(f"{folder}/shm").mkdir()
+    os.mkdir(f"{folder}/shm")
     _mount("tmpfs", f"{folder}/shm", _NOSUID | _NODEV, kind="tmpfs", options="mode=1777")
-    pathlib.Path(f"{folder}/fd").symlink_to("/proc/self/fd")
+    os.symlink("/proc/self/fd", f"{folder}/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        pathlib.Path(f"{folder}/{name}").symlink_to(f"/proc/self/fd/{number}")
+        os.symlink(f"/proc/self/fd/{number}", f"{folder}/{name}")
     _restrict(folder, _READ_ONLY, recursive=False)
 
 
 def _proc(*, limited: bool) -> None:
     folder = f"{_NEW}/proc"
-    pathlib.Path(folder).mkdir()
+    os.mkdir(folder)
     _mount("proc", folder, _NOSUID | _NODEV | _NOEXEC, kind="proc")
     if limited:  # in a user namespace of its own: no other one below it
-        with pathlib.Path(f"{folder}/sys/user/max_user_namespaces").open("w") as file:
+        with open(f"{folder}/sys/user/max_user_namespaces", "w") as file:
             file.write("0")
     for name in _OF_KERNEL:
         path = f"{folder}/{name}"
-        if pathlib.Path(path).exists():
+        if os.path.exists(path):
             _mount(path, path, _BIND | _RECURSIVE)
             _restrict(path, _READ_ONLY)
 
@@ -130,11 +133,11 @@ def _proc(*, limited: bool) -> None:
 def _bind(source: str, path: str) -> None:
     """Where ``source`` is a file a file is made to mount it on, else a folder."""
     at = _NEW + path
-    if pathlib.Path(_OLD + source).is_dir():
-        pathlib.Path(at).mkdir(exist_ok=True, parents=True)
+    if os.path.isdir(_OLD + source):
+        os.makedirs(at, exist_ok=True)
     else:
-        pathlib.Path(os.path.dirname(at)).mkdir(exist_ok=True, parents=True)
-        with pathlib.Path(at).open("a"):
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        with open(at, "a"):
             pass
     _mount(_OLD + source, at, _BIND | _RECURSIVE)
 

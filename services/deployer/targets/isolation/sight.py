@@ -20,12 +20,15 @@ _NAMES_FILES: Final = (
     *("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
 )
 _RESOLVER: Final = Path("/etc/resolv.conf")
-_TMP: Final = Path("/tmp")  # noqa: S108 - the name that programs know
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Paths are the same inside as outside. ``home`` is writable; its ``tmp`` is /tmp, too."""
+    """Paths are the same inside as outside. Of them ``home`` alone is writable.
+
+    Nothing is mounted on or made in what an earlier life of the program may have changed: it
+    could have left a link there.
+    """
 
     home: Path
     readable: tuple[Path, ...]
@@ -36,7 +39,6 @@ class Sight:
     def mounts(self) -> tuple[tuple[Path, Path, bool], ...]:
         """Source, path and whether it is writable; in an order in which none hides another."""
         return (
-            (self.home.resolve() / "tmp", _TMP, True),
             *((each.resolve(), each, False) for each in self.readable),
             (self.home.resolve(), self.home, True),
         )

@@ -83,7 +83,7 @@ class Bubblewrap:
 
     def told(self, command: Command, sight: Sight) -> bytes:
         words = [*_NAMESPACES, *self._rights(), "--chdir", str(command.cwd)]
-        words += ("--tmpfs", "/")
+        words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
         for source, path, writable in sight.mounts:
             for folder in (*path.parents,)[-2::-1]:  # what it makes by itself is for root alone
                 words += ("--dir", str(folder))
