@@ -43,6 +43,11 @@ log = structlog.get_logger(__name__)
 LEASE_TTL: Final = timedelta(seconds=3)
 """A killed leader is followed within this time; nothing else waits for it."""
 
+_SEVERAL: Final = (
+    "several organisations deploy here, and their models are not isolated: {why}. `yokocho doctor` "
+    "looks whether they can be; only with one organisation the deployer starts without"
+)
+
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -78,7 +83,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
             key = await load_key(connection)
             several = await organisations(connection) > 1
         if several and not isolation.isolates:
-            raise SettingsError(f"several organisations deploy here, but {isolation.why}")
+            raise SettingsError(_SEVERAL.format(why=isolation.why))
         yield _parts(settings, _Open(pool, bus, session, probes, isolation), key=key)
 
 
