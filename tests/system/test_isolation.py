@@ -43,7 +43,7 @@ def test_a_bento_gets_at_nothing_of_the_platform(
     assert "models: isolated by" in platform.yokocho("status").stdout
     answer = platform.predict("guest", "attack", {})
 
-    assert answer == (200, {"tried": 19, "succeeded": []})
+    assert answer == (200, {"tried": 21, "succeeded": []})
     for name in ("guest", "host"):
         client.run("deployment", "terminate", name)
         client.run("deployment", "delete", name)

@@ -119,6 +119,18 @@ def undoes_mounts_in_a_namespace() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
 
 
+def makes_a_user_namespace() -> bool:
+    child = os.fork()
+    if child == 0:
+        os._exit(42 if LIBC.unshare(NEW_USER) == 0 else 0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+
+
+def inherits_a_descriptor() -> bool:
+    """To a file that it has not opened, its output apart."""
+    return any(str(_leads_to(each)).startswith("/memfd:") for each in range(100))
+
+
 def makes_a_device() -> bool:
     place = Path.cwd() / "disk"
     place.unlink(missing_ok=True)
@@ -142,6 +154,13 @@ def _uncovers() -> bool:
             return True
         LIBC.umount2(at.encode(), 2)
     return _holds(TARGETS["keys"], b"")
+
+
+def _leads_to(descriptor: int) -> Path | None:
+    try:
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
+    except OSError:
+        return None
 
 
 def _mount(place: Path) -> bool:
@@ -188,6 +207,8 @@ ATTEMPTS: dict[str, Callable[[], bool]] = {
     "mounts": mounts,
     "becomes root again": becomes_root_again,
     "undoes mounts in a namespace": undoes_mounts_in_a_namespace,
+    "makes a user namespace": makes_a_user_namespace,
+    "inherits a descriptor": inherits_a_descriptor,
     "makes a device": makes_a_device,
     "connects to a socket": connects,
 }

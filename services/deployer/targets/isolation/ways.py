@@ -8,13 +8,15 @@ act outside on those. It goes through a descriptor, and so never onto a command 
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from libs.chassis.process import Command
+from services.deployer.targets.isolation.calls import refusals
 from services.deployer.targets.isolation.sight import Sight
 
 _OUTSIDE: Final[Mapping[str, str]] = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
@@ -35,11 +37,11 @@ class Way(Protocol):
     @property
     def name(self) -> str: ...
 
-    def argv(self, command: Command, sight: Sight, told: int) -> tuple[str, ...]:
-        """A command line that ends with that of ``command``; it reads descriptor ``told``."""
+    def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
+        """What each of its descriptors holds."""
 
-    def told(self, command: Command, sight: Sight) -> bytes:
-        """What the descriptor holds."""
+    def argv(self, command: Command, told: Sequence[int]) -> tuple[str, ...]:
+        """A command line that reads those, and ends with that of ``command``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,13 @@ class Unshare:
     ids: Ids | None
     name: str = "unshare"
 
-    def argv(self, command: Command, sight: Sight, told: int) -> tuple[str, ...]:
-        del sight
+    def argv(self, command: Command, told: Sequence[int]) -> tuple[str, ...]:
         user = () if self.ids else ("--user", "--map-current-user", "--keep-caps")
         spaces = ("--mount", "--pid", "--ipc", "--uts", "--fork")
-        python = (sys.executable, "-I", "-S", str(_ENTER), str(told))
+        python = (sys.executable, "-I", "-S", str(_ENTER), str(told[0]))
         return (self.program, *user, *spaces, "--", *python, *command.argv)
 
-    def told(self, command: Command, sight: Sight) -> bytes:
+    def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
         shown = {
             "mounts": [[str(src), str(path), writable] for src, path, writable in sight.mounts],
             "links": [[str(path), target] for path, target in sight.links],
@@ -65,8 +66,9 @@ class Unshare:
             "ids": self.ids,
             "env": dict(command.env),
             "home": str(command.cwd),
+            "refusals": refusals().hex(),
         }
-        return json.dumps(shown).encode()
+        return (json.dumps(shown).encode(),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,12 @@ class Bubblewrap:
     ids: Ids | None
     name: str = "bwrap"
 
-    def argv(self, command: Command, sight: Sight, told: int) -> tuple[str, ...]:
-        del sight
-        return (self.program, "--args", str(told), "--", *self._lowered(), *command.argv)
+    def argv(self, command: Command, told: Sequence[int]) -> tuple[str, ...]:
+        options = zip(("--args", "--seccomp"), map(str, told), strict=False)
+        lowered = (*chain(*options), "--", *self._lowered())
+        return (self.program, *lowered, *command.argv)
 
-    def told(self, command: Command, sight: Sight) -> bytes:
+    def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
         words = [*_NAMESPACES, *self._rights(), "--chdir", str(command.cwd)]
         words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
         for source, path, writable in sight.mounts:
@@ -96,7 +99,8 @@ class Bubblewrap:
         words += ("--remount-ro", "/dev", "--remount-ro", "/")
         for name, value in command.env.items():
             words += ("--setenv", name, value)
-        return b"".join(each.encode() + b"\0" for each in words)
+        program = refusals()
+        return (b"".join(each.encode() + b"\0" for each in words), *([program] if program else []))
 
     def _rights(self) -> tuple[str, ...]:
         if self.ids is None:
@@ -114,13 +118,17 @@ class Bubblewrap:
 
 @contextmanager
 def entered(way: Way, command: Command, sight: Sight) -> Iterator[Command]:
-    """To be started while the context is entered: the descriptor is ours until then."""
-    told = os.memfd_create("isolation", 0)
-    try:
-        with os.fdopen(os.dup(told), "wb") as file:
-            file.write(way.told(command, sight))
-        os.lseek(told, 0, os.SEEK_SET)
-        argv = way.argv(command, sight, told)
-        yield replace(command, argv=argv, env=_OUTSIDE, pass_fds=(*command.pass_fds, told))
-    finally:
-        os.close(told)
+    """To be started while the context is entered: its descriptors are ours until then."""
+    with ExitStack() as opened:
+        told = [opened.enter_context(_held(content)) for content in way.told(command, sight)]
+        argv = way.argv(command, told)
+        yield replace(command, argv=argv, env=_OUTSIDE, pass_fds=(*command.pass_fds, *told))
+
+
+@contextmanager
+def _held(content: bytes) -> Iterator[int]:
+    """A descriptor to read it from: on no disk, and in nobody's view."""
+    with os.fdopen(os.memfd_create("isolation"), "wb", buffering=0) as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
