@@ -12,13 +12,14 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import pytest
 
-from libs.chassis.process import Command, identify
+from libs.chassis.process import Command, identify, leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase
 from services.deployer.targets.isolation import (
@@ -30,7 +31,7 @@ from services.deployer.targets.isolation import (
     choose,
 )
 from services.deployer.targets.probes import open_probes, workers
-from tests.adapters.deployer.conftest import SERVER, Lane, image_at, lane_in
+from tests.adapters.deployer.conftest import MARKER, SERVER, Lane, image_at, lane_in
 from tests.support.loops import running
 
 INTRUDER: Final = SERVER.with_name("intruder.py")
@@ -105,7 +106,9 @@ async def lane(
         made = lane_in(platform.home / "deployer", image, probes, isolation=isolation)
         async with running(made.target.run):
             yield made
-            await made.target.sweep([])
+        marker = f"{MARKER}-{platform.home.name}"
+        await stop_leftovers(leftovers(marker), grace=timedelta(0))
+        assert leftovers(marker) == []
 
 
 def each_way(program: Path, *more: str) -> pytest.MarkDecorator:
