@@ -92,14 +92,7 @@ def _parts(
     relay, wake = Wake(), Wake()
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
-    tools = Tools(
-        uv=Uv(index_url=settings.index_url),
-        home=partial(_home, settings, session),
-        registries=Registries(session, settings.registries.known()),
-        naming=Naming(settings.image_name, settings.image_registry),
-        buildah=buildah,
-        limits=settings.commands.limits(),
-    )
+    tools = _tools(settings, session, buildah)
     registry = _registry(settings, session)
     shop = workshop(database, folders, registry=registry, tools=tools, wake=wake)
     worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
@@ -198,6 +191,17 @@ async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
         yield found
     finally:
         await found.close()
+
+
+def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah | None) -> Tools:
+    return Tools(
+        uv=Uv(index_url=settings.index_url),
+        home=partial(_home, settings, session),
+        registries=Registries(session, settings.registries.known()),
+        naming=Naming(settings.image_name, settings.image_registry),
+        buildah=buildah,
+        limits=settings.commands.limits(),
+    )
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
