@@ -36,8 +36,10 @@ from services.builder.service import (
     Builds,
     Destination,
     Environments,
+    Following,
     Images,
     Layering,
+    Live,
     Making,
     Resolving,
     Tx,
@@ -66,8 +68,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 
 
 def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
-    relay, wake = Wake(), Wake()
-    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
+    relay, wake, live = Wake(), Wake(), Live()
+
+    def committed() -> None:
+        relay.set()
+        live.announce()
+
+    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=committed)
     folders = Folders(settings.root.resolve())
     shop = workshop(
         database,
@@ -77,13 +84,14 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         home=partial(_home, settings, session),
         image_name=settings.image_name,
         wake=wake,
+        live=live,
     )
     worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop, folders),
+            routes(shop),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
@@ -115,6 +123,7 @@ def workshop(
     home: Callable[[OrgRef], Remote],
     image_name: str,
     wake: Wake,
+    live: Live,
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds = Builds(database, woken=wake.set)
@@ -130,9 +139,13 @@ def workshop(
     )
     environments = Environments(builds, resolving, folders=folders, uv=uv)
     making = Making(
-        {"environment": environments, "oci": assembling}, registry=registry, folders=folders
+        {"environment": environments, "oci": assembling},
+        registry=registry,
+        folders=folders,
+        live=live,
     )
-    return Workshop(builds, Images(database, folders), bases, making, registry)
+    following = Following(builds, live, folders=folders)
+    return Workshop(builds, following, Images(database, folders), bases, making, registry)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

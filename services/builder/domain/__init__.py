@@ -2,6 +2,7 @@
 
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
+    ENDED,
     BuildView,
     Image,
     Interpreter,
@@ -10,6 +11,8 @@ from services.builder.domain.build import (
     Order,
     Origin,
     Planned,
+    Sought,
+    Status,
     Step,
     Target,
 )
@@ -17,6 +20,7 @@ from services.builder.domain.image import BaseImage, BasePython, Layer, Made
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
+    "ENDED",
     "Asked",
     "BaseImage",
     "BasePython",
@@ -32,6 +36,8 @@ __all__ = [
     "Order",
     "Origin",
     "Planned",
+    "Sought",
+    "Status",
     "Step",
     "Strategy",
     "Target",

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from services.builder.domain.strategy import Choice, Wish
 
 Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
+Status = Literal["queued", "running", "built", "failed", "cancelled"]
+ENDED: Final = frozenset({"built", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,16 @@ class Step:
     began_at: datetime
     seconds: float | None = None
     cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which builds a list shows; an empty word asks for nothing."""
+
+    repository: str = ""
+    version: str = ""
+    status: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

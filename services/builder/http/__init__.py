@@ -6,8 +6,8 @@ from aiohttp import web
 
 from libs.chassis.http import Route, described_by
 from libs.chassis.problems import json_response
-from services.builder.environments import Folders
 from services.builder.http.builds import BuildsApi
+from services.builder.http.following import FollowingApi
 from services.builder.http.holds import HoldsApi
 from services.builder.service import Workshop
 
@@ -17,10 +17,11 @@ TITLE: Final = "Yokocho builder"
 DOCUMENT: Final = "/api/builder/openapi.json"
 
 
-def routes(shop: Workshop, folders: Folders) -> list[Route]:
+def routes(shop: Workshop) -> list[Route]:
     """Everything the builder answers."""
     found = [
-        *BuildsApi(shop, folders).routes(),
+        *BuildsApi(shop).routes(),
+        *FollowingApi(shop.following).routes(),
         *HoldsApi(shop.images).routes(),
     ]
     described = json_response(described_by(TITLE, found))

@@ -4,6 +4,7 @@ from services.builder.service.assembling import Assembling
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.environments import Environments
+from services.builder.service.following import Following, Live, Piece
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.making import Making
@@ -20,9 +21,12 @@ __all__ = [
     "Builds",
     "Destination",
     "Environments",
+    "Following",
     "Images",
     "Layering",
+    "Live",
     "Making",
+    "Piece",
     "Progress",
     "Resolving",
     "Tx",

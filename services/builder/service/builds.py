@@ -21,6 +21,7 @@ from services.builder.domain import (
     Order,
     Origin,
     Planned,
+    Sought,
     Step,
     Wish,
 )
@@ -137,9 +138,11 @@ class Builds:
             )
             await tx.say(said, org_id=order.org_id)
 
-    async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
+    async def newest(
+        self, org_id: UUID, sought: Sought | None = None, *, before: UUID | None = None, count: int
+    ) -> Sequence[BuildView]:
         async with self._database.read() as tx:
-            return await tx.builds.newest(org_id, limit)
+            return await tx.builds.newest(org_id, sought or Sought(), before=before, count=count)
 
     async def one(self, org_id: UUID, build_id: UUID) -> BuildView:
         async with self._database.read() as tx:

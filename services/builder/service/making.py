@@ -6,6 +6,7 @@ from typing import Protocol
 
 from services.builder.domain import Image, Kind, Order
 from services.builder.environments import Folders, remove
+from services.builder.service.following import Live
 from services.builder.service.job import Job
 from services.builder.service.progress import Progress
 from services.builder.upstream import Registry
@@ -18,9 +19,10 @@ class Maker(Protocol):
 
 class Making:
     def __init__(
-        self, makers: Mapping[Kind, Maker], *, registry: Registry, folders: Folders
+        self, makers: Mapping[Kind, Maker], *, registry: Registry, folders: Folders, live: Live
     ) -> None:
         self._makers = makers
+        self._live = live
         self._registry = registry
         self._folders = folders
 
@@ -32,4 +34,4 @@ class Making:
             await asyncio.to_thread(remove, work)
 
     def progress(self, order: Order) -> Progress:
-        return Progress(self._folders.log(order.id))
+        return self._live.begin(order.id, self._folders.log(order.id))

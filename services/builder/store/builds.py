@@ -17,6 +17,7 @@ from services.builder.domain import (
     Order,
     Origin,
     Planned,
+    Sought,
     Step,
     Wish,
 )
@@ -67,7 +68,12 @@ SELECT id, kind, status, repository || ':' || version AS bento, revision_id, str
 FROM build WHERE org_id = $1
 """
 _ONE: Final = f"{_VIEW} AND id = $2"
-_NEWEST: Final = f"{_VIEW} ORDER BY id DESC LIMIT $2"
+_NEWEST: Final = f"""{_VIEW}
+    AND ($2 = '' OR repository = $2) AND ($3 = '' OR version = $3)
+    AND ($4 = '' OR status = $4) AND ($5 = '' OR kind = $5)
+    AND ($6::uuid IS NULL OR id < $6)
+ORDER BY id DESC LIMIT $7
+"""
 
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
 _WISH: Final = TypeAdapter(Wish)
@@ -147,8 +153,11 @@ class BuildStore:
         row = await self._connection.fetchrow(_ONE, org_id, build_id)
         return _view(row) if row is not None else None
 
-    async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
-        return [_view(row) for row in await self._connection.fetch(_NEWEST, org_id, limit)]
+    async def newest(
+        self, org_id: UUID, sought: Sought, *, before: UUID | None, count: int
+    ) -> Sequence[BuildView]:
+        row = (sought.repository, sought.version, sought.status, sought.kind, before, count)
+        return [_view(each) for each in await self._connection.fetch(_NEWEST, org_id, *row)]
 
 
 def _view(row: asyncpg.Record) -> BuildView:

@@ -65,5 +65,6 @@ FORWARDS: Final = (
     *_tree("/api/v1/instance_types", "deployer", "instance_type"),
     *_tree("/api/deployments", "deployer", "deployment"),
     *_tree("/api/builds", "builder", "build"),
+    Forward("GET", "/api/builder/openapi.json", "builder", "api.read"),
     *_tree("/api/events", "events", "event"),
 )
