@@ -69,12 +69,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
 
 def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
     relay, wake, live = Wake(), Wake(), Live()
-
-    def committed() -> None:
-        relay.set()
-        live.announce()
-
-    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=committed)
+    database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
     shop = workshop(
         database,
@@ -146,6 +141,14 @@ def workshop(
     )
     following = Following(builds, live, folders=folders)
     return Workshop(builds, following, Images(database, folders), bases, making, registry)
+
+
+def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
+    def call() -> None:
+        for each in committed:
+            each()
+
+    return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

@@ -16,7 +16,7 @@ from services.builder.errors import BuildNotFoundError
 from services.builder.service import Workshop
 
 TOP: Final = "/api/builds"
-ONE: Final = f"{TOP}/{{build_id}}"
+ONE: Final = f"{TOP}/{{build_id:[-0-9a-fA-F]+}}"
 READ: Final = "build.read"
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
