@@ -9,6 +9,7 @@ from libs.chassis.problems import json_response
 from services.builder.http.builds import BuildsApi
 from services.builder.http.following import FollowingApi
 from services.builder.http.holds import HoldsApi
+from services.builder.http.pods import PodsApi
 from services.builder.service import Workshop
 
 __all__ = ["DOCUMENT", "TITLE", "routes"]
@@ -22,6 +23,7 @@ def routes(shop: Workshop) -> list[Route]:
     found = [
         *BuildsApi(shop).routes(),
         *FollowingApi(shop.following).routes(),
+        *PodsApi(shop).routes(),
         *HoldsApi(shop.images).routes(),
     ]
     described = json_response(described_by(TITLE, found))

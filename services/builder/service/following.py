@@ -18,6 +18,8 @@ from services.builder.service.builds import Builds
 from services.builder.service.progress import Progress
 
 _CHUNK: Final = 2**16
+_FIRST_OF_SEVERAL: Final = 0xC0
+"""Such bytes and greater ones begin a character of UTF-8 that has several."""
 _LOOK: Final = timedelta(milliseconds=200)
 """What tools write into the log themselves announces itself to nobody."""
 _ASK: Final = timedelta(seconds=1)
@@ -120,7 +122,12 @@ def _lines(log: Path, position: int, *, rest: bool) -> bytes:
     except FileNotFoundError:
         return b""
     whole = chunk[: chunk.rfind(b"\n") + 1]
-    return whole or (chunk if rest or len(chunk) == _CHUNK else b"")
+    if whole or not chunk:
+        return whole
+    if len(chunk) == _CHUNK:  # of a line that is longer than that, whole characters
+        begun = next((each for each in range(1, 4) if chunk[-each] >= _FIRST_OF_SEVERAL), 0)
+        return chunk[: _CHUNK - begun]
+    return chunk if rest else b""
 
 
 def _from_last(log: Path, lines: int) -> int:
@@ -128,7 +135,8 @@ def _from_last(log: Path, lines: int) -> int:
     size = _size(log)
     start = max(0, size - _CHUNK)
     found = _lines(log, start, rest=True).splitlines(keepends=True)
-    return size - sum(map(len, found[-lines:])) if lines else size
+    whole = found[1:] if start else found  # what the look begins with is part of a line
+    return size - sum(map(len, whole[-lines:])) if lines else size
 
 
 def _size(log: Path) -> int:

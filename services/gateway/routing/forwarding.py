@@ -26,6 +26,8 @@ class Forward:
     path: str
     service: str
     action: str
+    upgrades: bool = False
+    """To a WebSocket."""
 
 
 def _tree(prefix: str, service: str, noun: str) -> Iterator[Forward]:
@@ -67,4 +69,13 @@ FORWARDS: Final = (
     *_tree("/api/builds", "builder", "build"),
     Forward("GET", "/api/builder/openapi.json", "builder", "api.read"),
     *_tree("/api/events", "events", "event"),
+    Forward("GET", "/ws/v1/clusters/{cluster}/pods", "builder", "build.read", upgrades=True),
+    Forward("GET", "/ws/v2/deployments/{name}/pods", "deployer", "deployment.read", upgrades=True),
+    Forward("GET", "/ws/v1/clusters/{cluster}/tail", "deployer", "log.read", upgrades=True),
 )
+_BUILDS: Final = "build."
+
+
+def service_of(forward: Forward, pod: str) -> str:
+    """Logs are asked for by the name of a pod alone: whoever gave it that name has its log."""
+    return "builder" if forward.upgrades and pod.startswith(_BUILDS) else forward.service

@@ -8,28 +8,18 @@ from uuid import UUID
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from libs.chassis.http import build_app
-from libs.contracts.identity import Principal
 from services.builder.domain import Wish
-from services.builder.http import routes
-from tests.support.builder import ADA, ORG, OTHER, Yard
+from tests.support.builder import ORG, Yard
+from tests.support.builder_api import answering
 from tests.support.loops import running
-from tests.support.serving import always_ready, served
 
 Event = tuple[str, str | None, dict[str, Any]]
 
 
-async def as_ada(request: web.Request) -> Principal:
-    org = OTHER if "X-Other" in request.headers else ORG
-    return Principal(actor="user:1", issuer="gateway", org_id=org, org="default", person=ADA)
-
-
 @pytest.fixture
 async def builder(yard: Yard) -> AsyncIterator[str]:
-    app = build_app(routes(yard.shop), service="builder", authenticate=as_ada, ready=always_ready)
-    async with served(app) as url:
+    async with answering(yard) as url:
         yield url
 
 
@@ -160,6 +150,18 @@ async def test_half_a_line_is_sent_when_it_is_whole_or_all_there_will_be(yard: Y
     await yard.worker.turn()
     assert (await anext(pieces)).text.startswith("hälf and half--- resolve\n".encode())
     await pieces.aclose()
+
+
+async def test_no_character_of_a_long_line_is_torn(yard: Yard) -> None:
+    build = await yard.request(await yard.push("fox:v1"))
+    line = "." + "ä" * 100_000 + "\n"
+    yard.folders.log(build).write_text(line)
+
+    pieces = yard.shop.following.pieces(ORG, build)
+    found = [(await anext(pieces)).text for _ in range(4)]
+    await pieces.aclose()
+
+    assert "".join(each.decode() for each in found) == line
 
 
 async def test_the_last_lines_are_all_that_is_asked_for(yard: Yard) -> None:

@@ -8,21 +8,14 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from docs.generate.api import routes_of_services
-from libs.chassis.http import build_app
-from libs.contracts.identity import Principal
 from services.builder.domain import Wish
-from services.builder.http import DOCUMENT, routes
-from tests.support.builder import ADA, ORG, Yard
-from tests.support.serving import always_ready, served
+from services.builder.http import DOCUMENT
+from tests.support.builder import Yard
+from tests.support.builder_api import answering
 
 _SECONDS: Final = 60
-
-
-async def as_ada(_: web.Request) -> Principal:
-    return Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
 
 
 def findable(document: dict[str, Any], build: str) -> dict[str, Any]:
@@ -56,8 +49,7 @@ async def test_whatever_is_asked_of_the_builder_is_answered_as_described(
     await yard.push("hen:v1", "no-such-package-anywhere @ file:///nowhere.whl")
     ended = await yard.ended(await yard.order("hen:v1", Wish()))
     assert ended.status == "failed"
-    app = build_app(routes(yard.shop), service="builder", authenticate=as_ada, ready=always_ready)
-    async with served(app) as url:
+    async with answering(yard) as url:
         async with aiohttp.ClientSession() as session, session.get(url + DOCUMENT) as answer:
             document = await answer.json()
         schema = tmp_path / "openapi.json"

@@ -13,20 +13,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 
 from cli.client import Api
 from cli.following import follow
 from cli.home import Home, Identity
-from libs.chassis.http import build_app
-from libs.contracts.identity import Principal
 from services.builder.domain import Wish
-from services.builder.http import routes
 from tests.support import postgres
-from tests.support.builder import ADA, ORG, Yard, building
+from tests.support.builder import Yard, building
+from tests.support.builder_api import answering
 from tests.support.loops import running
 from tests.support.postgres import PostgresServer
-from tests.support.serving import always_ready, served
 
 NOWHERE = "nothing @ file:///nowhere/nothing-1.0-py3-none-any.whl"
 
@@ -59,10 +55,6 @@ class Person:
         return json.loads(out)
 
 
-async def as_ada(_: web.Request) -> Principal:
-    return Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
-
-
 @pytest.fixture
 async def person(postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterator[Person]:
     async with (
@@ -71,17 +63,14 @@ async def person(postgres_server: PostgresServer, tmp_path: Path) -> AsyncIterat
         postgres_server.database("registry") as url,
         postgres.pool_of(url) as shelves,
         building(pool, shelves, tmp_path) as yard,
+        answering(yard) as at,
     ):
-        app = build_app(
-            routes(yard.shop), service="builder", authenticate=as_ada, ready=always_ready
-        )
-        async with served(app) as at:
-            home = Home(tmp_path / "home")
-            home.root.mkdir()
-            home.save(Identity("test", port=urlsplit(at).port or 0))
-            home.token_file.write_text("token")
-            await yard.push("fox:v1", NOWHERE)
-            yield Person(yard, home)
+        home = Home(tmp_path / "home")
+        home.root.mkdir()
+        home.save(Identity("test", port=urlsplit(at).port or 0))
+        home.token_file.write_text("token")
+        await yard.push("fox:v1", NOWHERE)
+        yield Person(yard, home)
 
 
 async def test_a_build_that_fails_is_followed_and_says_why(person: Person) -> None:
