@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -16,12 +17,14 @@ from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
 from services.builder.errors import BuildFailedError, IndexUnreachableError
-from services.builder.service import Builds, Making, Progress
+from services.builder.service import Attempt, Builds, Making, Progress
 
 log = structlog.get_logger(__name__)
 
 _POLL: Final = timedelta(seconds=1)
 """How late a build that was put off may begin."""
+_HEED: Final = timedelta(seconds=0.5)
+"""How late one is stopped that somebody cancelled through another replica."""
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=15)
 _ATTEMPTS: Final = 60
@@ -30,15 +33,23 @@ _ATTEMPTS_AT_AN_INDEX: Final = 3
 """The index is named by a setting, which may simply be wrong; uv tries several times itself."""
 
 
-class Worker:
-    """Works at ``lanes`` builds at once. An error of one never holds up another."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``lanes`` is how many builds are under way, ``timeout`` how long an attempt may take."""
 
-    def __init__(self, builds: Builds, making: Making, *, lanes: int, wake: Wake) -> None:
+    lanes: int = 2
+    timeout: timedelta = timedelta(hours=1)
+
+
+class Worker:
+    """Works at several builds at once. An error of one never holds up another."""
+
+    def __init__(self, builds: Builds, making: Making, *, limits: Limits, wake: Wake) -> None:
         self._builds = builds
         self._making = making
-        self._lanes = lanes
+        self._limits = limits
         self._wake = wake
-        self._under_way: set[UUID] = set()
+        self._under_way: dict[UUID, Attempt] = {}
         self._choosing = asyncio.Lock()
 
     async def lead(self, lease: Lease) -> None:
@@ -54,7 +65,8 @@ class Worker:
         """Never returns."""
         self._under_way.clear()
         async with asyncio.TaskGroup() as group:
-            for number in range(self._lanes):
+            group.create_task(self._heed(), name="builds cancelled")
+            for number in range(self._limits.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
     async def turn(self) -> bool:
@@ -63,13 +75,24 @@ class Worker:
             order = await self._builds.start(besides=self._under_way)
             if order is None:
                 return False
-            self._under_way.add(order.id)
+            attempt = self._under_way[order.id] = Attempt(order, self._limits.timeout)
         try:
             with _because(order):
-                await self._build(order)
+                await self._build(attempt)
         finally:
-            self._under_way.discard(order.id)
+            self._under_way.pop(order.id, None)
         return True
+
+    async def heed(self) -> None:
+        """End what somebody has cancelled, be it under way here or nowhere any more."""
+        async with self._choosing:
+            for order in await self._builds.unwanted():
+                attempt = self._under_way.get(order.id)
+                if attempt is not None:
+                    attempt.cancel()
+                    continue
+                with _because(order):
+                    await self._cancelled(order, self._making.progress(order))
 
     async def _work(self) -> None:
         while True:
@@ -81,22 +104,40 @@ class Worker:
             if not worked:
                 await self._wake.wait(_POLL)
 
-    async def _build(self, order: Order) -> None:
-        begun, progress = time.monotonic(), self._making.progress(order)
+    async def _heed(self) -> None:
+        while True:
+            try:
+                await self.heed()
+            except ServiceError as error:
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
+            await self._wake.wait(_HEED)
+
+    async def _build(self, attempt: Attempt) -> None:
+        order, begun = attempt.order, time.monotonic()
+        progress = self._making.progress(order)
         try:
-            image = await self._making.make(order, progress)
+            image = await attempt.work(self._making.make(order, progress))
             seconds = 0.0 if image.reused else time.monotonic() - begun
             await self._builds.built(order, image, seconds, steps=progress.steps)
             log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
-        except BuildFailedError as error:
+        except Exception as error:  # noqa: BLE001 - every one of them is told
+            await self._ended(attempt, progress, _first(error))
+
+    async def _ended(self, attempt: Attempt, progress: Progress, error: Exception) -> None:
+        order = attempt.order
+        if attempt.stopped and attempt.cancelled:
+            await self._cancelled(order, progress)
+        elif attempt.stopped:
+            limit = f"it was not complete after {attempt.limit.total_seconds():g} s"
+            await self._fail(order, progress, code="build-timeout", reason=limit)
+        elif isinstance(error, BuildFailedError):
             await self._fail(order, progress, code=error.code, reason=error.reason)
-        except ServiceError as error:
+        elif isinstance(error, ServiceError):
             await self._put_off_or_fail(order, progress, error)
-        except Exception as error:
-            log.exception("build.crashed")
-            await self._fail(
-                order, progress, code="build-crashed", reason=f"{type(error).__name__}: {error}"
-            )
+        else:
+            log.error("build.crashed", exc_info=error)
+            words = f"{type(error).__name__}: {error}"
+            await self._fail(order, progress, code="build-crashed", reason=words)
 
     async def _put_off_or_fail(self, order: Order, progress: Progress, error: ServiceError) -> None:
         most = _ATTEMPTS_AT_AN_INDEX if isinstance(error, IndexUnreachableError) else _ATTEMPTS
@@ -112,6 +153,19 @@ class Worker:
         progress.note(f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
         await self._builds.failed(order, code, reason, steps=progress.steps)
+
+    async def _cancelled(self, order: Order, progress: Progress) -> None:
+        progress.note("cancelled")
+        log.info("build.cancelled")
+        await self._builds.cancelled(order, steps=progress.steps)
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong in the first of several tasks; for good, if one of them says so."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    each = [_first(inner) for inner in error.exceptions]
+    return next((inner for inner in each if isinstance(inner, BuildFailedError)), each[0])
 
 
 @contextmanager

@@ -16,6 +16,15 @@ class BuildNotFoundError(ServiceError):
         super().__init__(f"the organisation has no build {build[:64]!r}")
 
 
+class BuildEndedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "build-ended"
+    title: ClassVar[str] = "The build has ended already"
+
+    def __init__(self, build: str, status: str) -> None:
+        super().__init__(f"build {build} has ended: {status}", status=status)
+
+
 class ImageGoneError(ServiceError):
     kind: ClassVar[Kind] = Kind.GONE
     code: ClassVar[str] = "image-gone"

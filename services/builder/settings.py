@@ -1,5 +1,6 @@
 """The builder's environment. Read once, in ``__main__``; passed from there by argument."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,9 @@ class Settings(ProducerSettings):
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
     lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
+    timeout: timedelta = Field(
+        default=timedelta(hours=1), gt=timedelta(0), description="How long an attempt may take"
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )

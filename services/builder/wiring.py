@@ -23,7 +23,7 @@ from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
 from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
-from services.builder.controller import Worker
+from services.builder.controller import Limits, Worker
 from services.builder.domain import Order
 from services.builder.environments import Folders, Uv
 from services.builder.http import routes
@@ -78,7 +78,8 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         image_name=settings.image_name,
         wake=wake,
     )
-    worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
+    limits = Limits(settings.lanes, settings.timeout)
+    worker = Worker(shop.builds, shop.making, limits=limits, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(

@@ -30,7 +30,7 @@ from libs.chassis.postgres import Database, Pool
 from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
-from services.builder.controller import Worker
+from services.builder.controller import Limits, Worker
 from services.builder.domain import BuildView, Wish
 from services.builder.environments import Folders, Uv
 from services.builder.oci import CalledAccess, Remote
@@ -240,7 +240,12 @@ def _registry(
 
 @asynccontextmanager
 async def building(
-    pool: Pool, shelves: Pool, folder: Path, *, index_url: str | None = None
+    pool: Pool,
+    shelves: Pool,
+    folder: Path,
+    *,
+    index_url: str | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -272,7 +277,7 @@ async def building(
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, lanes=2, wake=wake),
+            Worker(shop.builds, shop.making, limits=limits or Limits(), wake=wake),
             Signer("gateway", keys / "gateway.pem"),
             away,
         )

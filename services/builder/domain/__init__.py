@@ -12,6 +12,7 @@ from services.builder.domain.build import (
     Planned,
     Step,
     Target,
+    Which,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made
 from services.builder.domain.strategy import Choice, Strategy, Wish
@@ -36,5 +37,6 @@ __all__ = [
     "Strategy",
     "Target",
     "Variable",
+    "Which",
     "Wish",
 ]

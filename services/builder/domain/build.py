@@ -104,6 +104,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Which:
+    """Builds that somebody wants to see; None is any."""
+
+    statuses: tuple[str, ...] = ()
+    kind: str | None = None
+    repository: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BuildView:
     """A build as people see it."""
 
@@ -122,6 +132,9 @@ class BuildView:
     steps: tuple[Step, ...]
     code: str | None
     reason: str | None
+    attempts: int
+    due_at: datetime | None
+    """When a queued one is begun, or begun again."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -1,6 +1,7 @@
 """Use cases: builds from request to end, the strategies that make images, and who keeps them."""
 
 from services.builder.service.assembling import Assembling
+from services.builder.service.attempt import Attempt
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.environments import Environments
@@ -16,6 +17,7 @@ from services.builder.service.workshop import Workshop
 __all__ = [
     "SERVICE",
     "Assembling",
+    "Attempt",
     "Bases",
     "Builds",
     "Destination",

@@ -22,9 +22,10 @@ from services.builder.domain import (
     Origin,
     Planned,
     Step,
+    Which,
     Wish,
 )
-from services.builder.errors import BuildNotFoundError
+from services.builder.errors import BuildEndedError, BuildNotFoundError
 from services.builder.service.tx import SERVICE, Tx
 
 
@@ -127,19 +128,39 @@ class Builds:
             await tx.builds.steps(order.id, steps)
             if not await tx.builds.failed(order.id, code, words):
                 return
-            said = ImageFailed(
-                build_id=order.id,
-                bento_id=order.bento_id,
-                bento_digest=order.bento_digest,
-                code=code,
-                reason=words,
-                revision_id=order.revision_id,
-            )
-            await tx.say(said, org_id=order.org_id)
+            await tx.say(_fail(order, code, words), org_id=order.org_id)
 
-    async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
+    async def cancel(self, principal: Principal, build_id: UUID) -> BuildView:
+        """At once when it is queued; else its worker hears of it and ends it.
+
+        Its end may come first: then it is not cancelled, though this did not say so.
+        """
+        async with self._database.transaction() as tx:
+            marked = await tx.builds.cancel(principal.org_id, build_id, principal.actor)
+            if marked is not None and marked[0] == "queued":
+                await _say_cancelled(tx, marked[1])
+        self._woken()
+        view = await self.one(principal.org_id, build_id)
+        if marked is None and view.status != "cancelled":
+            raise BuildEndedError(str(build_id), view.status)
+        return view
+
+    async def unwanted(self) -> Sequence[Order]:
+        """Cancelled, but not yet ended."""
         async with self._database.read() as tx:
-            return await tx.builds.newest(org_id, limit)
+            return await tx.builds.unwanted()
+
+    async def cancelled(self, order: Order, *, steps: Sequence[Step] = ()) -> None:
+        """Its work has ended; unless it was complete by then."""
+        async with self._database.transaction() as tx:
+            await tx.builds.steps(order.id, steps)
+            await _say_cancelled(tx, order)
+
+    async def newest(
+        self, org_id: UUID, limit: int, which: Which | None = None
+    ) -> Sequence[BuildView]:
+        async with self._database.read() as tx:
+            return await tx.builds.newest(org_id, limit, which or Which())
 
     async def one(self, org_id: UUID, build_id: UUID) -> BuildView:
         async with self._database.read() as tx:
@@ -157,6 +178,23 @@ def _requested(order: Order) -> ImageRequested:
         bento_digest=order.bento_digest,
         kind=order.kind,
     )
+
+
+def _fail(order: Order, code: str, reason: str) -> ImageFailed:
+    return ImageFailed(
+        build_id=order.id,
+        bento_id=order.bento_id,
+        bento_digest=order.bento_digest,
+        code=code,
+        reason=reason,
+        revision_id=order.revision_id,
+    )
+
+
+async def _say_cancelled(tx: Tx, order: Order) -> None:
+    reason = await tx.builds.cancelled(order.id)
+    if reason is not None:
+        await tx.say(_fail(order, "build-cancelled", reason), org_id=order.org_id)
 
 
 def _order(envelope: Envelope[DeploymentRequested]) -> Order:

@@ -18,6 +18,7 @@ from services.builder.domain import (
     Origin,
     Planned,
     Step,
+    Which,
     Wish,
 )
 
@@ -28,19 +29,21 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12::text::js
     $15, $16, $17)
 """
 _ADVANCE: Final = "UPDATE build SET events = events + 1 WHERE id = $1 RETURNING events"
-_START: Final = """
+_ORDER: Final = """
+id, org_id, revision_id, deployment_id, target, bento_id, repository, version, bento_digest, models,
+    kind, wish, org, attempts, actor, correlation_id, causation_id, traceparent
+"""
+_START: Final = f"""
 UPDATE build
 SET status = 'running', started_at = coalesce(started_at, now()), attempts = attempts + 1
 WHERE id = (
     SELECT id FROM build
     WHERE status IN ('queued', 'running') AND id <> ALL ($1::uuid[]) AND due_at <= now()
-        AND org_id <> ALL ($2::uuid[])
+        AND cancel_asked_by IS NULL AND org_id <> ALL ($2::uuid[])
     ORDER BY id LIMIT 1
 )
-RETURNING id, org_id, revision_id, deployment_id, target, bento_id, repository, version,
-    bento_digest, models, kind, wish, org, attempts, actor, correlation_id, causation_id,
-    traceparent
-"""
+RETURNING {_ORDER}
+"""  # noqa: S608  # a constant
 _PUT_OFF: Final = """
 UPDATE build SET status = 'queued', due_at = now() + $2::interval
 WHERE id = $1 AND status = 'running'
@@ -60,14 +63,32 @@ _FAILED: Final = """
 UPDATE build SET status = 'failed', code = $2, reason = $3, ended_at = now()
 WHERE id = $1 AND status = 'running' RETURNING true
 """
+_CANCEL: Final = f"""
+UPDATE build SET cancel_asked_by = coalesce(cancel_asked_by, $3)
+WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'running') RETURNING status, {_ORDER}
+"""  # noqa: S608  # a constant
+_UNWANTED: Final = f"""
+SELECT {_ORDER} FROM build
+WHERE cancel_asked_by IS NOT NULL AND status IN ('queued', 'running') ORDER BY id
+"""  # noqa: S608  # a constant
+_CANCELLED: Final = """
+UPDATE build SET status = 'cancelled', code = 'build-cancelled',
+    reason = 'cancelled by ' || cancel_asked_by, ended_at = now()
+WHERE id = $1 AND status IN ('queued', 'running') AND cancel_asked_by IS NOT NULL
+RETURNING reason
+"""
 _VIEW: Final = """
 SELECT id, kind, status, repository || ':' || version AS bento, revision_id, strategy, why,
-    plan_digest, image_digest, uri, reused, seconds, steps, code, reason, created_at, started_at,
-    ended_at
+    plan_digest, image_digest, uri, reused, seconds, steps, code, reason, attempts,
+    CASE WHEN status = 'queued' THEN due_at END AS due_at, created_at, started_at, ended_at
 FROM build WHERE org_id = $1
 """
 _ONE: Final = f"{_VIEW} AND id = $2"
-_NEWEST: Final = f"{_VIEW} ORDER BY id DESC LIMIT $2"
+_NEWEST: Final = f"""{_VIEW}
+    AND ($3::text[] IS NULL OR status = ANY ($3)) AND ($4::text IS NULL OR kind = $4)
+    AND ($5::text IS NULL OR repository = $5) AND ($6::text IS NULL OR version = $6)
+ORDER BY id DESC LIMIT $2
+"""
 
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
 _WISH: Final = TypeAdapter(Wish)
@@ -111,13 +132,24 @@ class BuildStore:
         None of ``besides``, and of no organisation that is ``full``.
         """
         row = await self._connection.fetchrow(_START, list(besides), list(full))
+        return None if row is None else _order(dict(row))
+
+    async def cancel(self, org_id: UUID, build_id: UUID, actor: str) -> tuple[str, Order] | None:
+        """Mark one that has no end; its status, and what it is. None where there is none."""
+        row = await self._connection.fetchrow(_CANCEL, org_id, build_id, actor)
         if row is None:
             return None
         given = dict(row)
-        origin = Origin(**{name: given.pop(name) for name in Origin.__slots__})
-        models = _MODELS.validate_json(given.pop("models"))
-        wish = _WISH.validate_json(given.pop("wish"))
-        return Order(**given, models=models, wish=wish, origin=origin)
+        return given.pop("status"), _order(given)
+
+    async def unwanted(self) -> Sequence[Order]:
+        """Those that are marked and have no end."""
+        return [_order(dict(row)) for row in await self._connection.fetch(_UNWANTED)]
+
+    async def cancelled(self, build_id: UUID) -> str | None:
+        """The reason; None when it has another end."""
+        reason = await self._connection.fetchval(_CANCELLED, build_id)
+        return None if reason is None else str(reason)
 
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
@@ -147,8 +179,17 @@ class BuildStore:
         row = await self._connection.fetchrow(_ONE, org_id, build_id)
         return _view(row) if row is not None else None
 
-    async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
-        return [_view(row) for row in await self._connection.fetch(_NEWEST, org_id, limit)]
+    async def newest(self, org_id: UUID, limit: int, which: Which) -> Sequence[BuildView]:
+        statuses = list(which.statuses) if which.statuses else None
+        row = (statuses, which.kind, which.repository, which.version)
+        return [_view(row) for row in await self._connection.fetch(_NEWEST, org_id, limit, *row)]
+
+
+def _order(given: dict[str, Any]) -> Order:
+    origin = Origin(**{name: given.pop(name) for name in Origin.__slots__})
+    models = _MODELS.validate_json(given.pop("models"))
+    wish = _WISH.validate_json(given.pop("wish"))
+    return Order(**given, models=models, wish=wish, origin=origin)
 
 
 def _view(row: asyncpg.Record) -> BuildView:
