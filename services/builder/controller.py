@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Limits:
     """``lanes`` is how many builds are under way, ``timeout`` how long an attempt may take."""
 
     lanes: int = 2
+    lanes_per_org: int = 2
     timeout: timedelta = timedelta(hours=1)
 
 
@@ -72,7 +74,9 @@ class Worker:
     async def turn(self) -> bool:
         """One build, to its end or put off; False when none is due."""
         async with self._choosing:
-            order = await self._builds.start(besides=self._under_way)
+            order = await self._builds.start(
+                besides=self._under_way, full=self._full(), awaited=self._crowded()
+            )
             if order is None:
                 return False
             attempt = self._under_way[order.id] = Attempt(order, self._limits.timeout)
@@ -93,6 +97,16 @@ class Worker:
                     continue
                 with _because(order):
                     await self._cancelled(order, self._making.progress(order))
+
+    def _full(self) -> list[UUID]:
+        """Organisations that have as much under way as each of them may."""
+        count = Counter(each.order.org_id for each in self._under_way.values())
+        return [org for org, lanes in count.items() if lanes >= self._limits.lanes_per_org]
+
+    def _crowded(self) -> bool:
+        """Whether the last of several lanes is kept for what somebody waits for."""
+        unawaited = [each.order.awaited_by == "nobody" for each in self._under_way.values()]
+        return 0 < self._limits.lanes - 1 <= sum(unawaited)
 
     async def _work(self) -> None:
         while True:

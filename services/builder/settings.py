@@ -19,6 +19,9 @@ class Settings(ProducerSettings):
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
     lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
+    lanes_per_org: int = Field(
+        default=2, ge=1, le=64, description="How many of them one organisation may have"
+    )
     timeout: timedelta = Field(
         default=timedelta(hours=1), gt=timedelta(0), description="How long an attempt may take"
     )

@@ -78,7 +78,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         image_name=settings.image_name,
         wake=wake,
     )
-    limits = Limits(settings.lanes, settings.timeout)
+    limits = Limits(settings.lanes, settings.lanes_per_org, settings.timeout)
     worker = Worker(shop.builds, shop.making, limits=limits, wake=wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)

@@ -253,13 +253,8 @@ async def building(
     away: set[str] = set()
     app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        peer = Peer(
-            session,
-            service="builder",
-            peer="registry",
-            base_url=url,
-            signer=Signer("builder", keys / "builder.pem"),
-        )
+        signer = Signer("builder", keys / "builder.pem")
+        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         database, wake = Database(pool, Tx.bind), Wake()
         folders = Folders(folder / "builder")
         shop = workshop(

@@ -2,6 +2,7 @@
 
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
+    AwaitedBy,
     BuildView,
     Image,
     Interpreter,
@@ -19,6 +20,7 @@ from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
     "Asked",
+    "AwaitedBy",
     "BaseImage",
     "BasePython",
     "BuildView",

@@ -9,6 +9,8 @@ from services.builder.domain.strategy import Choice, Wish
 
 Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
+AwaitedBy = Literal["deployment", "person", "nobody"]
+"""Nobody waits for what is built because a bento was pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Order:
     kind: Kind = "environment"
     wish: Wish = field(default_factory=Wish)
     org: str = ""
+    awaited_by: AwaitedBy = "deployment"
     attempts: int = 0
     """How often it was begun, this time included."""
 

@@ -45,7 +45,7 @@ class Builds:
         self._woken()
 
     async def order(self, principal: Principal, bento: ResolvedBento, wish: Wish) -> BuildView:
-        """Queue a container image of a bento that somebody asks for."""
+        """Queue a container image of a bento that somebody asks for, and waits for."""
         cause = context.current()
         order = Order(
             id=uuid7(),
@@ -67,6 +67,7 @@ class Builds:
             kind="oci",
             wish=wish,
             org=principal.org,
+            awaited_by="person",
         )
         async with self._database.transaction() as tx:
             await tx.builds.add(order)
@@ -75,16 +76,27 @@ class Builds:
         return await self.one(order.org_id, order.id)
 
     async def start(
-        self, *, besides: Collection[UUID] = (), full: Collection[UUID] = ()
+        self,
+        *,
+        besides: Collection[UUID] = (),
+        full: Collection[UUID] = (),
+        awaited: bool = False,
     ) -> Order | None:
-        """The oldest that is due; None when there is none.
+        """The next that is due; None when there is none.
 
-        Not of those ``besides`` that are under way, nor of an organisation that is ``full``.
+        What nobody waits for comes last. Of the rest, it is the turn of the organisation that
+        has the fewest under way, however long its queue is; what a deployment waits for is
+        begun first there, and then the oldest.
+
+        None of those ``besides`` that are under way, nor of an organisation that is ``full``;
+        only what is ``awaited`` when there is room for nothing else. One that would be made of
+        the same as one under way stays in the queue, where it takes nobody's place: when its
+        turn comes, it finds what was made.
 
         What a worker that died had begun is begun anew.
         """
         async with self._database.transaction() as tx:
-            return await tx.builds.start(besides, full=full)
+            return await tx.builds.start(besides, full=full, awaited=awaited)
 
     async def put_off(self, order: Order, pause: timedelta) -> None:
         """Begin it again when ``pause`` is over."""

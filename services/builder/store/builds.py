@@ -24,23 +24,35 @@ from services.builder.domain import (
 
 _ADD: Final = """
 INSERT INTO build (id, org_id, revision_id, deployment_id, target, bento_id, repository, version,
-    bento_digest, models, kind, wish, org, actor, correlation_id, causation_id, traceparent)
+    bento_digest, models, kind, wish, org, awaited_by, actor, correlation_id, causation_id,
+    traceparent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12::text::jsonb, $13, $14,
-    $15, $16, $17)
+    $15, $16, $17, $18)
 """
 _ADVANCE: Final = "UPDATE build SET events = events + 1 WHERE id = $1 RETURNING events"
 _ORDER: Final = """
 id, org_id, revision_id, deployment_id, target, bento_id, repository, version, bento_digest, models,
-    kind, wish, org, attempts, actor, correlation_id, causation_id, traceparent
+    kind, wish, org, awaited_by, attempts, actor, correlation_id, causation_id, traceparent
 """
 _START: Final = f"""
 UPDATE build
 SET status = 'running', started_at = coalesce(started_at, now()), attempts = attempts + 1
 WHERE id = (
-    SELECT id FROM build
+    SELECT id FROM build AS due
     WHERE status IN ('queued', 'running') AND id <> ALL ($1::uuid[]) AND due_at <= now()
         AND cancel_asked_by IS NULL AND org_id <> ALL ($2::uuid[])
-    ORDER BY id LIMIT 1
+        AND (awaited_by <> 'nobody' OR NOT $3)
+        AND NOT EXISTS (
+            SELECT FROM build AS same
+            WHERE same.id = ANY ($1::uuid[])
+                AND (same.org_id, same.kind, same.bento_digest, same.models)
+                    = (due.org_id, due.kind, due.bento_digest, due.models)
+        )
+    ORDER BY awaited_by = 'nobody', (
+            SELECT count(*) FROM build AS other
+            WHERE other.id = ANY ($1::uuid[]) AND other.org_id = due.org_id
+        ), awaited_by <> 'deployment', id
+    LIMIT 1
 )
 RETURNING {_ORDER}
 """  # noqa: S608  # a constant
@@ -116,6 +128,7 @@ class BuildStore:
             order.kind,
             to_json(order.wish).decode(),
             order.org,
+            order.awaited_by,
             origin.actor,
             origin.correlation_id,
             origin.causation_id,
@@ -126,12 +139,15 @@ class BuildStore:
         """The number of the build's next event; locks its row."""
         return int(await self._connection.fetchval(_ADVANCE, build_id))
 
-    async def start(self, besides: Collection[UUID], *, full: Collection[UUID]) -> Order | None:
-        """The oldest that is due and has no end, also where its worker died.
+    async def start(
+        self, besides: Collection[UUID], *, full: Collection[UUID], awaited: bool
+    ) -> Order | None:
+        """The next that is due and has no end, also where its worker died.
 
-        None of ``besides``, and of no organisation that is ``full``.
+        None of ``besides``, nor what would be made of the same as one of them; none of an
+        organisation that is ``full``; only what is ``awaited`` if so.
         """
-        row = await self._connection.fetchrow(_START, list(besides), list(full))
+        row = await self._connection.fetchrow(_START, list(besides), list(full), awaited)
         return None if row is None else _order(dict(row))
 
     async def cancel(self, org_id: UUID, build_id: UUID, actor: str) -> tuple[str, Order] | None:
