@@ -66,6 +66,7 @@ class Worker:
     async def run(self) -> None:
         """Never returns."""
         self._under_way.clear()
+        await self._making.tidy()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heed(), name="builds cancelled")
             for number in range(self._limits.lanes):

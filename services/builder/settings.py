@@ -18,6 +18,12 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_BUILDER_")
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
+    marker: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What every process started here carries in its environment; "
+        "without it, the root folder",
+    )
     lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
     lanes_per_org: int = Field(
         default=2, ge=1, le=64, description="How many of them one organisation may have"

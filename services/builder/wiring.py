@@ -25,7 +25,7 @@ from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
 from services.builder.controller import Limits, Worker
 from services.builder.domain import Order
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Remote
 from services.builder.plan import name_of
@@ -73,13 +73,13 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         database,
         folders,
         registry=_registry(settings, session),
-        uv=Uv(index_url=settings.index_url),
+        children=Children(settings.marker or f"{settings.root.resolve()}:build"),
+        index_url=settings.index_url,
         home=partial(_home, settings, session),
         image_name=settings.image_name,
         wake=wake,
     )
-    limits = Limits(settings.lanes, settings.lanes_per_org, settings.timeout)
-    worker = Worker(shop.builds, shop.making, limits=limits, wake=wake)
+    worker = _worker(settings, shop, wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
@@ -107,12 +107,18 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     )
 
 
+def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
+    limits = Limits(settings.lanes, settings.lanes_per_org, settings.timeout)
+    return Worker(shop.builds, shop.making, limits=limits, wake=wake)
+
+
 def workshop(
     database: Database[Tx],
     folders: Folders,
     *,
     registry: Registry,
-    uv: Uv,
+    children: Children,
+    index_url: str | None,
     home: Callable[[OrgRef], Remote],
     image_name: str,
     wake: Wake,
@@ -120,6 +126,7 @@ def workshop(
     """The use cases, on what they are given."""
     builds = Builds(database, woken=wake.set)
     bases = Bases(database, home, work=folders.scratch())
+    uv = Uv(children, index_url=index_url)
     resolving = Resolving(database, uv)
     assembling = Assembling(
         database,
@@ -131,7 +138,10 @@ def workshop(
     )
     environments = Environments(builds, resolving, folders=folders, uv=uv)
     making = Making(
-        {"environment": environments, "oci": assembling}, registry=registry, folders=folders
+        {"environment": environments, "oci": assembling},
+        registry=registry,
+        folders=folders,
+        children=children,
     )
     return Workshop(builds, Images(database, folders), bases, making, registry)
 

@@ -32,7 +32,7 @@ from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
 from services.builder.controller import Limits, Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Children, Folders
 from services.builder.oci import CalledAccess, Remote
 from services.builder.plan import DEFAULT_TEMPLATE
 from services.builder.service import Builds, Images, Tx, Workshop
@@ -261,7 +261,8 @@ async def building(
             database,
             folders,
             registry=Registry(peer),
-            uv=Uv(index_url=index_url),
+            children=Children(f"test-{folder.name}:build"),
+            index_url=index_url,
             home=partial(_home, session, url, keys),
             image_name=DEFAULT_TEMPLATE,
             wake=wake,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from services.builder.domain import Image, Kind, Order
-from services.builder.environments import Folders, remove
+from services.builder.environments import Children, Folders, remove
 from services.builder.service.job import Job
 from services.builder.service.progress import Progress
 from services.builder.upstream import Registry
@@ -18,11 +18,21 @@ class Maker(Protocol):
 
 class Making:
     def __init__(
-        self, makers: Mapping[Kind, Maker], *, registry: Registry, folders: Folders
+        self,
+        makers: Mapping[Kind, Maker],
+        *,
+        registry: Registry,
+        folders: Folders,
+        children: Children,
     ) -> None:
         self._makers = makers
         self._registry = registry
         self._folders = folders
+        self._children = children
+
+    async def tidy(self) -> None:
+        """End what a builder that was killed was running. Before anything is made."""
+        await self._children.end_leftovers()
 
     async def make(self, order: Order, progress: Progress) -> Image:
         work = self._folders.work(order.id)

@@ -2,45 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from libs.chassis.client import OrgRef
 from services.builder.domain import BuildView, Wish
 from services.builder.oci import Remote
-from tests.support.base_image import base_image
-from tests.support.builder import ORG, PYTHON, Yard
+from tests.support.based import on_base
+from tests.support.builder import PYTHON, Yard
 
 pytestmark = pytest.mark.skipif(PYTHON != "3.11", reason="the base image has Python 3.11")
-REFERENCE = "python:3.11-slim"
-
-
-async def on_base(yard: Yard) -> Remote:
-    """The base image, pinned."""
-    home = yard.home(OrgRef(ORG, "default"))
-    layout = base_image()
-    repository = "base/docker.io/library/python"
-    index = json.loads((layout / "index.json").read_text())
-    [found] = index["manifests"]
-    body = _blob(layout, found["digest"])
-    manifest = json.loads(body)
-    for each in (manifest["config"], *manifest["layers"]):
-        await home.push_bytes(repository, _blob(layout, each["digest"]))
-    await home.put_manifest(repository, found["digest"], body, found["mediaType"])
-    await yard.shop.bases.adopt(
-        OrgRef(ORG, "default"),
-        REFERENCE,
-        platform="linux/amd64",
-        digest=found["digest"],
-        source="a test",
-    )
-    return home
-
-
-def _blob(layout: Path, digest: str) -> bytes:
-    return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
 
 
 async def build(yard: Yard, tag: str, wish: Wish | None = None) -> BuildView:

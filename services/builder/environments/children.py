@@ -1,0 +1,82 @@
+"""Tools that builds run: with an environment that is listed here, and a mark to find them by."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from libs.chassis.process import MARKER, leftovers, stop_leftovers
+
+_NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
+_MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
+_PREFIXES: Final = ("SSL_", "UV_", "PIP_")
+_AT_ONCE: Final = timedelta(0)
+
+log = structlog.get_logger(__name__)
+
+
+class Children:
+    """All of them carry ``marker``: whoever comes after a killed builder ends them by it."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    async def run(
+        self, argv: tuple[str, ...], log: Path, *, cwd: Path | None = None
+    ) -> tuple[int, str, str]:
+        """Exit code, output and complaints, which go to the log as well.
+
+        Cancelled, it kills what was started, also what has a session of its own by now.
+        """
+        with log.open("a") as out:
+            out.write(f"$ {' '.join(argv)}\n")
+        mark = f"{self._marker}:{uuid4().hex}"
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=allowed(os.environ) | {MARKER: mark},
+            cwd=cwd or log.parent,
+            start_new_session=True,
+        )
+        try:
+            told, complained = await process.communicate()
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+                await _end(mark)
+        output, error = told.decode(errors="replace"), complained.decode(errors="replace")
+        with log.open("a") as out:
+            out.write(output + error)
+        return process.returncode or 0, output, error
+
+    async def end_leftovers(self) -> None:
+        """Those of a builder that was killed. Not while one that lives has any."""
+        if ended := await _end(self._marker):
+            log.warning("builds.leftovers_ended", processes=ended)
+
+
+def allowed(given: Mapping[str, str]) -> dict[str, str]:
+    """What a tool may know of the environment of this service."""
+    kept = {
+        name: value
+        for name, value in given.items()
+        if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
+    }
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
+
+
+async def _end(marker: str) -> int:
+    found = await asyncio.to_thread(leftovers, marker)
+    await stop_leftovers(found, grace=_AT_ONCE)
+    return len(found)
