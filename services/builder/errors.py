@@ -52,6 +52,15 @@ class IndexUnreachableError(ServiceError):
         super().__init__(f"uv could not reach the package index:\n{words}")
 
 
+class BentoIncompleteError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "bento-incomplete"
+    title: ClassVar[str] = "The bento waits for something that it needs"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
 class RegistryUnreachableError(ServiceError):
     kind: ClassVar[Kind] = Kind.UNAVAILABLE
     code: ClassVar[str] = "registry-unreachable"

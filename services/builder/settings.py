@@ -31,6 +31,9 @@ class Settings(ProducerSettings):
     timeout: timedelta = Field(
         default=timedelta(hours=1), gt=timedelta(0), description="How long an attempt may take"
     )
+    build_on_push: bool = Field(
+        default=False, description="For organisations that never said: an image of every bento"
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )

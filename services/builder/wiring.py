@@ -12,7 +12,7 @@ from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.bus import Bus, Subscription, join
+from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
@@ -21,10 +21,10 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
-from libs.contracts.bus import consumers_of
-from services.builder.consumers import RequestsConsumer
+from libs.contracts.bus import ConsumerSpec, consumers_of
+from services.builder.consumers import BentosConsumer, RequestsConsumer
 from services.builder.controller import Limits, Worker
-from services.builder.domain import Order
+from services.builder.domain import Order, Preferences
 from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Remote
@@ -39,6 +39,7 @@ from services.builder.service import (
     Images,
     Layering,
     Making,
+    Pushes,
     Resolving,
     Tx,
     Workshop,
@@ -75,6 +76,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         registry=_registry(settings, session),
         children=Children(settings.marker or f"{settings.root.resolve()}:build"),
         index_url=settings.index_url,
+        build_on_push=settings.build_on_push,
         home=partial(_home, settings, session),
         image_name=settings.image_name,
         wake=wake,
@@ -91,9 +93,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         ),
         background={
             **{
-                spec.durable: Subscription(
-                    bus, spec, RequestsConsumer(shop.builds, consumer=spec.durable), letters
-                ).run
+                spec.durable: Subscription(bus, spec, _consumer(spec, shop), letters).run
                 for spec in consumers_of(SERVICE)
             },
             "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
@@ -105,6 +105,14 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
             ),
         },
     )
+
+
+def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
+    match spec.purpose:
+        case "bentos":
+            return BentosConsumer(shop.pushes, consumer=spec.durable)
+        case _:
+            return RequestsConsumer(shop.builds, consumer=spec.durable)
 
 
 def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
@@ -119,6 +127,7 @@ def workshop(
     registry: Registry,
     children: Children,
     index_url: str | None,
+    build_on_push: bool,
     home: Callable[[OrgRef], Remote],
     image_name: str,
     wake: Wake,
@@ -138,12 +147,14 @@ def workshop(
     )
     environments = Environments(builds, resolving, folders=folders, uv=uv)
     making = Making(
+        builds,
         {"environment": environments, "oci": assembling},
         registry=registry,
         folders=folders,
         children=children,
     )
-    return Workshop(builds, Images(database, folders), bases, making, registry)
+    pushes = Pushes(database, default=Preferences(build_on_push), woken=wake.set)
+    return Workshop(builds, Images(database, folders), bases, making, registry, pushes)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
@@ -170,7 +181,12 @@ def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Re
 
 
 def _destination(template: str, home: Callable[[OrgRef], Remote], order: Order) -> Destination:
-    name, tag = name_of(template, repository=order.repository, version=order.version, org=order.org)
+    name, tag = name_of(
+        template,
+        repository=order.repository,
+        version=order.version,
+        org=order.org or str(order.org_id),
+    )
     return Destination(home(OrgRef(order.org_id, order.org)), name, tag, order.org_id)
 
 

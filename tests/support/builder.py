@@ -5,7 +5,7 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -89,6 +89,7 @@ class Yard:
         image: Mapping[str, Any] | None = None,
         source: str = "",
         files: Mapping[str, str] | None = None,
+        models: Sequence[str] = (),
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -105,7 +106,7 @@ class Yard:
             "src/service.py": source or f"# {tag}",
             **(files or {}),
         }
-        return await self._push("bento", name, version, files=packed, org=org)
+        return await self._push("bento", name, version, files=packed, org=org, models=models)
 
     async def push_model(self, tag: str) -> str:
         name, _, version = tag.partition(":")
@@ -124,7 +125,7 @@ class Yard:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
         who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
-        bento = await self.shop.registry.resolve(repository, version, who)
+        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             return (await self.builds.order(who, bento, wish)).id
 
@@ -145,7 +146,14 @@ class Yard:
         return file.read_text() if file.exists() else ""
 
     async def _push(
-        self, kind: str, name: str, version: str, *, files: Mapping[str, str], org: UUID
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        *,
+        files: Mapping[str, str],
+        org: UUID,
+        models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
         body = _packed(files)
@@ -157,7 +165,7 @@ class Yard:
                 {
                     "version": version,
                     "description": "",
-                    "manifest": {"name": name, "models": []},
+                    "manifest": {"name": name, "models": list(models)},
                     "build_at": "2026-11-20 10:09:03.538404",
                     "labels": [],
                 },
@@ -261,6 +269,7 @@ async def building(
             database,
             folders,
             registry=Registry(peer),
+            build_on_push=False,
             children=Children(f"test-{folder.name}:build"),
             index_url=index_url,
             home=partial(_home, session, url, keys),

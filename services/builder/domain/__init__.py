@@ -16,6 +16,7 @@ from services.builder.domain.build import (
     Which,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made
+from services.builder.domain.preferences import Preferences
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Order",
     "Origin",
     "Planned",
+    "Preferences",
     "Step",
     "Strategy",
     "Target",

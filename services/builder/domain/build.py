@@ -49,6 +49,8 @@ class Order:
     wish: Wish = field(default_factory=Wish)
     org: str = ""
     awaited_by: AwaitedBy = "deployment"
+    resolved: bool = True
+    """Whether its models are known."""
     attempts: int = 0
     """How often it was begun, this time included."""
 

@@ -9,6 +9,7 @@ from libs.chassis.problems import json_response
 from services.builder.environments import Folders
 from services.builder.http.builds import BuildsApi
 from services.builder.http.holds import HoldsApi
+from services.builder.http.preferences import PreferencesApi
 from services.builder.service import Workshop
 
 __all__ = ["DOCUMENT", "TITLE", "routes"]
@@ -20,6 +21,7 @@ DOCUMENT: Final = "/api/builder/openapi.json"
 def routes(shop: Workshop, folders: Folders) -> list[Route]:
     """Everything the builder answers."""
     found = [
+        *PreferencesApi(shop.pushes).routes(),  # its path is no build's
         *BuildsApi(shop, folders).routes(),
         *HoldsApi(shop.images).routes(),
     ]

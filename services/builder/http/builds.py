@@ -10,6 +10,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import Field
 
+from libs.chassis.client import OrgRef
 from libs.chassis.http import Route, principal, stream_response
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.openapi import Body, Operation, Query
@@ -78,7 +79,7 @@ class BuildsApi:
         body = await read_body(request, BuildBody)
         repository, _, version = body.bento.partition(":")
         who = principal(request)
-        bento = await self._registry.resolve(repository, version or "latest", who)
+        bento = await self._registry.resolve(repository, version or "latest", OrgRef.of(who))
         wish = Wish(body.strategy, body.platforms, body.no_cache)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 

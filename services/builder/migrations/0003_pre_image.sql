@@ -9,6 +9,7 @@ ALTER TABLE build ADD COLUMN kind text NOT NULL DEFAULT 'environment';
 ALTER TABLE build ADD COLUMN wish jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE build ADD COLUMN org text NOT NULL DEFAULT '';
 ALTER TABLE build ADD COLUMN awaited_by text NOT NULL DEFAULT 'deployment';
+ALTER TABLE build ADD COLUMN resolved boolean NOT NULL DEFAULT true;
 ALTER TABLE build ADD COLUMN strategy text;
 ALTER TABLE build ADD COLUMN why jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN plan_digest text;
@@ -72,4 +73,11 @@ CREATE TABLE pinned_lock (
     platform     text NOT NULL,
     body         text NOT NULL,
     CONSTRAINT pinned_lock_pkey PRIMARY KEY (org_id, requirements, python, platform)
+);
+
+-- What organisations want; those without a row never said.
+CREATE TABLE org_setting (
+    org_id        uuid    PRIMARY KEY,
+    org           text    NOT NULL,
+    build_on_push boolean NOT NULL
 );

@@ -9,6 +9,7 @@ from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.making import Making
 from services.builder.service.progress import Progress
+from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
@@ -26,6 +27,7 @@ __all__ = [
     "Layering",
     "Making",
     "Progress",
+    "Pushes",
     "Resolving",
     "Tx",
     "Workshop",

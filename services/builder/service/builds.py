@@ -41,7 +41,7 @@ class Builds:
             if not await tx.inbox.claim(consumer, envelope.id):
                 return
             await tx.builds.add(order)
-            await tx.say(_requested(order), org_id=order.org_id)
+            await tx.say(requested(order), org_id=order.org_id)
         self._woken()
 
     async def order(self, principal: Principal, bento: ResolvedBento, wish: Wish) -> BuildView:
@@ -71,7 +71,7 @@ class Builds:
         )
         async with self._database.transaction() as tx:
             await tx.builds.add(order)
-            await tx.say(_requested(order), org_id=order.org_id)
+            await tx.say(requested(order), org_id=order.org_id)
         self._woken()
         return await self.one(order.org_id, order.id)
 
@@ -102,6 +102,10 @@ class Builds:
         """Begin it again when ``pause`` is over."""
         async with self._database.transaction() as tx:
             await tx.builds.put_off(order.id, pause)
+
+    async def resolved(self, order: Order, models: Sequence[Model]) -> None:
+        async with self._database.transaction() as tx:
+            await tx.builds.resolved(order.id, models)
 
     async def claim(self, order: Order, *, environment: str, image: str) -> None:
         async with self._database.transaction() as tx:
@@ -182,7 +186,8 @@ class Builds:
         return found
 
 
-def _requested(order: Order) -> ImageRequested:
+def requested(order: Order) -> ImageRequested:
+    """What is said of an order that was queued."""
     return ImageRequested(
         build_id=order.id,
         bento_id=order.bento_id,

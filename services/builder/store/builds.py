@@ -24,15 +24,16 @@ from services.builder.domain import (
 
 _ADD: Final = """
 INSERT INTO build (id, org_id, revision_id, deployment_id, target, bento_id, repository, version,
-    bento_digest, models, kind, wish, org, awaited_by, actor, correlation_id, causation_id,
-    traceparent)
+    bento_digest, models, kind, wish, org, awaited_by, resolved, actor, correlation_id,
+    causation_id, traceparent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12::text::jsonb, $13, $14,
-    $15, $16, $17, $18)
+    $15, $16, $17, $18, $19)
 """
 _ADVANCE: Final = "UPDATE build SET events = events + 1 WHERE id = $1 RETURNING events"
 _ORDER: Final = """
 id, org_id, revision_id, deployment_id, target, bento_id, repository, version, bento_digest, models,
-    kind, wish, org, awaited_by, attempts, actor, correlation_id, causation_id, traceparent
+    kind, wish, org, awaited_by, resolved, attempts, actor, correlation_id, causation_id,
+    traceparent
 """
 _START: Final = f"""
 UPDATE build
@@ -60,6 +61,7 @@ _PUT_OFF: Final = """
 UPDATE build SET status = 'queued', due_at = now() + $2::interval
 WHERE id = $1 AND status = 'running'
 """
+_RESOLVED: Final = "UPDATE build SET models = $2::text::jsonb, resolved = true WHERE id = $1"
 _CLAIM: Final = "UPDATE build SET environment_digest = $2, image_digest = $3 WHERE id = $1"
 _PLANNED: Final = """
 UPDATE build SET strategy = $2, why = $3::text::jsonb, plan_digest = $4, plan = $5::text::jsonb
@@ -129,6 +131,7 @@ class BuildStore:
             to_json(order.wish).decode(),
             order.org,
             order.awaited_by,
+            order.resolved,
             origin.actor,
             origin.correlation_id,
             origin.causation_id,
@@ -169,6 +172,9 @@ class BuildStore:
 
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
+
+    async def resolved(self, build_id: UUID, models: Sequence[Model]) -> None:
+        await self._connection.execute(_RESOLVED, build_id, to_json(list(models)).decode())
 
     async def claim(self, build_id: UUID, *, environment: str, image: str) -> None:
         """Nobody prunes these two while the build runs."""
