@@ -133,7 +133,7 @@ class Worker:
         try:
             image = await attempt.work(self._making.make(order, progress))
             seconds = 0.0 if image.reused else time.monotonic() - begun
-            await self._builds.built(order, image, seconds, steps=progress.steps)
+            await self._builds.built(order, image, seconds, report=progress.report)
             log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
         except Exception as error:  # noqa: BLE001 - every one of them is told
             await self._ended(attempt, progress, _first(error))
@@ -167,12 +167,12 @@ class Worker:
     async def _fail(self, order: Order, progress: Progress, *, code: str, reason: str) -> None:
         progress.note(f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
-        await self._builds.failed(order, code, reason, steps=progress.steps)
+        await self._builds.failed(order, code, reason, report=progress.report)
 
     async def _cancelled(self, order: Order, progress: Progress) -> None:
         progress.note("cancelled")
         log.info("build.cancelled")
-        await self._builds.cancelled(order, steps=progress.steps)
+        await self._builds.cancelled(order, report=progress.report)
 
 
 def _first(error: Exception) -> Exception:

@@ -109,6 +109,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """How far a build came: its steps, and how many layers were pushed or were there."""
+
+    steps: tuple[Step, ...] = ()
+    layers_pushed: int = 0
+    layers_reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the row of a build that has just ended knows."""
+
+    strategy: str | None
+    plan_digest: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Which:
     """Builds that somebody wants to see; None is any."""
 

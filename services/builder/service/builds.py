@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from libs.chassis import context
 from libs.chassis.postgres import Database
-from libs.contracts.builder import ImageBuilt, ImageFailed, ImageRequested
+from libs.contracts.builder import BuildStep, ImageBuilt, ImageFailed, ImageRequested
 from libs.contracts.deployer import DeploymentRequested
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Principal
@@ -16,17 +17,20 @@ from libs.contracts.registry import ResolvedBento
 from libs.contracts.types import cut
 from services.builder.domain import (
     BuildView,
+    Ended,
     Image,
     Model,
     Order,
     Origin,
     Planned,
-    Step,
+    Report,
     Which,
     Wish,
 )
 from services.builder.errors import BuildEndedError, BuildNotFoundError
 from services.builder.service.tx import SERVICE, Tx
+
+_NOTHING: Final = Report()
 
 
 class Builds:
@@ -117,11 +121,12 @@ class Builds:
             await tx.builds.planned(order.id, planned)
 
     async def built(
-        self, order: Order, image: Image, seconds: float, *, steps: Sequence[Step] = ()
+        self, order: Order, image: Image, seconds: float, *, report: Report = _NOTHING
     ) -> None:
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, steps)
-            if not await tx.builds.built(order.id, image, seconds):
+            await tx.builds.steps(order.id, report.steps)
+            ended = await tx.builds.built(order.id, image, seconds)
+            if ended is None:
                 return
             said = ImageBuilt(
                 build_id=order.id,
@@ -133,18 +138,19 @@ class Builds:
                 reused=image.reused,
                 seconds=seconds,
                 revision_id=order.revision_id,
+                **_told(ended, report),
             )
             await tx.say(said, org_id=order.org_id)
 
     async def failed(
-        self, order: Order, code: str, reason: str, *, steps: Sequence[Step] = ()
+        self, order: Order, code: str, reason: str, *, report: Report = _NOTHING
     ) -> None:
         words = cut(reason.replace("\0", ""))  # which a tool may print, and no table takes
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, steps)
-            if not await tx.builds.failed(order.id, code, words):
-                return
-            await tx.say(_fail(order, code, words), org_id=order.org_id)
+            await tx.builds.steps(order.id, report.steps)
+            ended = await tx.builds.failed(order.id, code, words)
+            if ended is not None:
+                await tx.say(_fail(order, code, ended=ended, report=report), org_id=order.org_id)
 
     async def cancel(self, principal: Principal, build_id: UUID) -> BuildView:
         """At once when it is queued; else its worker hears of it and ends it.
@@ -154,7 +160,7 @@ class Builds:
         async with self._database.transaction() as tx:
             marked = await tx.builds.cancel(principal.org_id, build_id, principal.actor)
             if marked is not None and marked[0] == "queued":
-                await _say_cancelled(tx, marked[1])
+                await _say_cancelled(tx, marked[1], _NOTHING)
         self._woken()
         view = await self.one(principal.org_id, build_id)
         if marked is None and view.status != "cancelled":
@@ -166,11 +172,11 @@ class Builds:
         async with self._database.read() as tx:
             return await tx.builds.unwanted()
 
-    async def cancelled(self, order: Order, *, steps: Sequence[Step] = ()) -> None:
+    async def cancelled(self, order: Order, *, report: Report = _NOTHING) -> None:
         """Its work has ended; unless it was complete by then."""
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, steps)
-            await _say_cancelled(tx, order)
+            await tx.builds.steps(order.id, report.steps)
+            await _say_cancelled(tx, order, report)
 
     async def newest(
         self, org_id: UUID, limit: int, which: Which | None = None
@@ -194,24 +200,38 @@ def requested(order: Order) -> ImageRequested:
         bento=order.bento,
         bento_digest=order.bento_digest,
         kind=order.kind,
+        strategy=order.wish.strategy,
     )
 
 
-def _fail(order: Order, code: str, reason: str) -> ImageFailed:
+def _fail(order: Order, code: str, *, ended: Ended, report: Report) -> ImageFailed:
     return ImageFailed(
         build_id=order.id,
         bento_id=order.bento_id,
         bento_digest=order.bento_digest,
         code=code,
-        reason=reason,
+        reason=ended.reason or "",
         revision_id=order.revision_id,
+        **_told(ended, report),
     )
 
 
-async def _say_cancelled(tx: Tx, order: Order) -> None:
-    reason = await tx.builds.cancelled(order.id)
-    if reason is not None:
-        await tx.say(_fail(order, "build-cancelled", reason), org_id=order.org_id)
+def _told(ended: Ended, report: Report) -> dict[str, Any]:
+    """What both ends tell alike."""
+    return {
+        "strategy": ended.strategy,
+        "plan_digest": ended.plan_digest,
+        "steps": tuple(BuildStep(name=each.name, seconds=each.seconds) for each in report.steps),
+        "layers_pushed": report.layers_pushed,
+        "layers_reused": report.layers_reused,
+    }
+
+
+async def _say_cancelled(tx: Tx, order: Order, report: Report) -> None:
+    ended = await tx.builds.cancelled(order.id)
+    if ended is not None:
+        said = _fail(order, "build-cancelled", ended=ended, report=report)
+        await tx.say(said, org_id=order.org_id)
 
 
 def _order(envelope: Envelope[DeploymentRequested]) -> Order:

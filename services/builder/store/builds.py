@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 from libs.chassis.postgres import Connection
 from services.builder.domain import (
     BuildView,
+    Ended,
     Image,
     Model,
     Order,
@@ -71,11 +72,11 @@ _STEPS: Final = "UPDATE build SET steps = $2::text::jsonb WHERE id = $1"
 _BUILT: Final = """
 UPDATE build SET status = 'built', image_digest = $2, uri = $3, reused = $4, seconds = $5,
     ended_at = now()
-WHERE id = $1 AND status = 'running' RETURNING true
+WHERE id = $1 AND status = 'running' RETURNING strategy, plan_digest, reason
 """
 _FAILED: Final = """
 UPDATE build SET status = 'failed', code = $2, reason = $3, ended_at = now()
-WHERE id = $1 AND status = 'running' RETURNING true
+WHERE id = $1 AND status = 'running' RETURNING strategy, plan_digest, reason
 """
 _CANCEL: Final = f"""
 UPDATE build SET cancel_asked_by = coalesce(cancel_asked_by, $3)
@@ -89,7 +90,7 @@ _CANCELLED: Final = """
 UPDATE build SET status = 'cancelled', code = 'build-cancelled',
     reason = 'cancelled by ' || cancel_asked_by, ended_at = now()
 WHERE id = $1 AND status IN ('queued', 'running') AND cancel_asked_by IS NOT NULL
-RETURNING reason
+RETURNING strategy, plan_digest, reason
 """
 _VIEW: Final = """
 SELECT id, kind, status, repository || ':' || version AS bento, revision_id, strategy, why,
@@ -165,11 +166,6 @@ class BuildStore:
         """Those that are marked and have no end."""
         return [_order(dict(row)) for row in await self._connection.fetch(_UNWANTED)]
 
-    async def cancelled(self, build_id: UUID) -> str | None:
-        """The reason; None when it has another end."""
-        reason = await self._connection.fetchval(_CANCELLED, build_id)
-        return None if reason is None else str(reason)
-
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
 
@@ -190,12 +186,20 @@ class BuildStore:
     async def steps(self, build_id: UUID, steps: Sequence[Step]) -> None:
         await self._connection.execute(_STEPS, build_id, to_json(list(steps)).decode())
 
-    async def built(self, build_id: UUID, image: Image, seconds: float) -> bool:
-        row = (build_id, image.digest, image.uri, image.reused, seconds)
-        return await self._connection.fetchval(_BUILT, *row) is not None
+    async def built(self, build_id: UUID, image: Image, seconds: float) -> Ended | None:
+        """None when it has another end; so of the next two."""
+        return await self._ended(_BUILT, build_id, image.digest, image.uri, image.reused, seconds)
 
-    async def failed(self, build_id: UUID, code: str, reason: str) -> bool:
-        return await self._connection.fetchval(_FAILED, build_id, code, reason) is not None
+    async def failed(self, build_id: UUID, code: str, reason: str) -> Ended | None:
+        return await self._ended(_FAILED, build_id, code, reason)
+
+    async def cancelled(self, build_id: UUID) -> Ended | None:
+        """Only one that is marked."""
+        return await self._ended(_CANCELLED, build_id)
+
+    async def _ended(self, query: str, *given: object) -> Ended | None:
+        row = await self._connection.fetchrow(query, *given)
+        return None if row is None else Ended(**dict(row))
 
     async def one(self, org_id: UUID, build_id: UUID) -> BuildView | None:
         row = await self._connection.fetchrow(_ONE, org_id, build_id)

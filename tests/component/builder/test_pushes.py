@@ -1,5 +1,6 @@
 """Where an organisation wants it, a bento that was pushed becomes an image: once, and whole."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -79,6 +80,11 @@ async def test_a_push_that_is_heard_twice_is_built_once_when_its_model_is_there(
     assert (view.status, view.kind, view.revision_id) == ("built", "oci", None), yard.log(build.id)
     models = await pool.fetchval("SELECT models ->> 0 FROM build")
     assert "iris" in models
+    body = await pool.fetchval("SELECT body FROM outbox ORDER BY id DESC LIMIT 1")
+    said = json.loads(body)["data"]
+    assert (said["strategy"], said["plan_digest"]) == ("assemble", view.plan_digest)
+    assert [each["name"] for each in said["steps"]] == [each.name for each in view.steps]
+    assert (said["layers_pushed"], said["layers_reused"]) == (4, 0)
 
 
 async def test_what_was_replaced_before_it_was_built_fails(yard: Yard) -> None:
