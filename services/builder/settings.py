@@ -1,5 +1,6 @@
 """The builder's environment. Read once, in ``__main__``; passed from there by argument."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -60,7 +61,22 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_BUILDER_")
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
+    marker: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What every process started here carries in its environment; "
+        "without it, the root folder",
+    )
     lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
+    lanes_per_org: int = Field(
+        default=2, ge=1, le=64, description="How many of them one organisation may have"
+    )
+    timeout: timedelta = Field(
+        default=timedelta(hours=1), gt=timedelta(0), description="How long an attempt may take"
+    )
+    build_on_push: bool = Field(
+        default=False, description="For organisations that never said: an image of every bento"
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )

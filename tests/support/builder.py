@@ -31,9 +31,9 @@ from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
 from services.builder.containers import Buildah
-from services.builder.controller import Worker
+from services.builder.controller import Lanes, Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Children, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Tx, Workshop
@@ -126,7 +126,7 @@ class Yard:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
         who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
-        bento = await self.shop.registry.resolve(repository, version, who)
+        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             return (await self.builds.order(who, bento, wish)).id
 
@@ -257,6 +257,7 @@ async def building(
     plain_http: Collection[str] = (),
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
+    lanes: Lanes = Lanes(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -268,8 +269,10 @@ async def building(
         peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         database, wake = Database(pool, Tx.bind), Wake()
         folders = Folders(folder / "builder")
+        children = Children(f"test-{folder.name}:build")
         tools = Tools(
-            uv=Uv(index_url=index_url),
+            uv=Uv(children, index_url=index_url),
+            children=children,
             home=partial(_home, session, url, keys),
             registries=Registries(session, Known(plain_http=plain_http)),
             naming=naming,
@@ -282,7 +285,7 @@ async def building(
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, lanes=2, wake=wake),
+            Worker(shop.builds, shop.making, lanes=lanes, wake=wake),
             Signer("gateway", keys / "gateway.pem"),
             away,
         )

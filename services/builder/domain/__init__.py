@@ -2,7 +2,9 @@
 
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
+    AwaitedBy,
     BuildView,
+    Ended,
     Image,
     Interpreter,
     Kind,
@@ -10,19 +12,24 @@ from services.builder.domain.build import (
     Order,
     Origin,
     Planned,
+    Report,
     Step,
     Target,
+    Which,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
+from services.builder.domain.preferences import Preferences
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
     "Asked",
+    "AwaitedBy",
     "BaseImage",
     "BasePython",
     "BuildView",
     "Choice",
     "Described",
+    "Ended",
     "Image",
     "Interpreter",
     "Kind",
@@ -33,9 +40,12 @@ __all__ = [
     "Origin",
     "PinnedBase",
     "Planned",
+    "Preferences",
+    "Report",
     "Step",
     "Strategy",
     "Target",
     "Variable",
+    "Which",
     "Wish",
 ]

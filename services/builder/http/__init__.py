@@ -10,6 +10,7 @@ from services.builder.environments import Folders
 from services.builder.http.bases import BasesApi
 from services.builder.http.builds import BuildsApi
 from services.builder.http.holds import HoldsApi
+from services.builder.http.preferences import PreferencesApi
 from services.builder.service import Workshop
 
 __all__ = ["DOCUMENT", "TITLE", "routes"]
@@ -21,6 +22,7 @@ DOCUMENT: Final = "/api/builder/openapi.json"
 def routes(shop: Workshop, folders: Folders, *, largest_base: int = 0) -> list[Route]:
     """Everything the builder answers."""
     found = [
+        *PreferencesApi(shop.pushes).routes(),  # its path is no build's
         *BuildsApi(shop, folders).routes(),
         *BasesApi(shop, folders, largest=largest_base).routes(),
         *HoldsApi(shop.images).routes(),

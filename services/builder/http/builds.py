@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field
 
+from libs.chassis.client import OrgRef
 from libs.chassis.http import Route, principal, stream_response
 from libs.chassis.lifecycle import sleep_or_stop
-from libs.chassis.openapi import Body, Operation
-from libs.chassis.problems import json_response, read_body
-from services.builder.domain import BuildView, Strategy, Wish
+from libs.chassis.openapi import Body, Operation, Query
+from libs.chassis.problems import json_response, read_body, read_query
+from services.builder.domain import BuildView, Kind, Strategy, Which, Wish
 from services.builder.environments import Folders
 from services.builder.errors import BuildNotFoundError
 from services.builder.http.platforms import PlatformName
@@ -42,6 +43,19 @@ class BuildBody(Body):
     )
 
 
+class BuildsQuery(Query):
+    """Which builds are listed; without any, all of them."""
+
+    status: Literal["queued", "running", "built", "failed", "cancelled"] | None = None
+    kind: Kind | None = None
+    bento: str | None = Field(None, pattern=_TAG, description="`repository`, or one version of it")
+
+    def which(self) -> Which:
+        repository, _, version = (self.bento or "").partition(":")
+        statuses = (self.status,) if self.status else ()
+        return Which(statuses, self.kind, repository or None, version or None)
+
+
 class BuildsApi:
     def __init__(self, shop: Workshop, folders: Folders) -> None:
         self._builds = shop.builds
@@ -53,28 +67,34 @@ class BuildsApi:
         top, read = "/api/builds", "build.read"
         one = f"{top}/{{build_id}}"
         return [
-            Route("GET", top, self.newest, action=read),
+            Route("GET", top, self.newest, action=read, operation=_LIST),
             Route("POST", top, self.order, action="build.create", operation=_ORDER),
             Route("POST", f"{top}/prune", self.prune, action="image.prune"),
             Route("GET", one, self.one, action=read, operation=_ONE),
+            Route("POST", f"{one}/cancel", self.cancel, action="build.cancel", operation=_CANCEL),
             Route("GET", f"{one}/log", self.log, action=read, stream=True),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:
-        found = await self._builds.newest(principal(request).org_id, _NEWEST)
+        which = read_query(request, BuildsQuery).which()
+        found = await self._builds.newest(principal(request).org_id, _NEWEST, which)
         return json_response({"builds": found})
 
     async def order(self, request: web.Request) -> web.Response:
         body = await read_body(request, BuildBody)
         repository, _, version = body.bento.partition(":")
         who = principal(request)
-        bento = await self._registry.resolve(repository, version or "latest", who)
+        bento = await self._registry.resolve(repository, version or "latest", OrgRef.of(who))
         wish = Wish(body.strategy, body.platforms, body.no_cache, body.image)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:
         found = await self._builds.one(principal(request).org_id, _build_id(request))
         return json_response(found)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """One that runs is shown as it is until its worker has stopped it: within a second."""
+        return json_response(await self._builds.cancel(principal(request), _build_id(request)))
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         org_id, build_id = principal(request).org_id, _build_id(request)
@@ -123,4 +143,6 @@ def _build_id(request: web.Request) -> UUID:
 _ORDER: Final = Operation(
     "build", "Ask for a container image of a bento", BuildView, body=BuildBody, status=202
 )
+_LIST: Final = Operation("listBuilds", "The newest builds", dict[str, list[BuildView]], BuildsQuery)
+_CANCEL: Final = Operation("cancelBuild", "Stop a build; one that was stopped stays so", BuildView)
 _ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", BuildView)

@@ -1,6 +1,7 @@
 """Use cases: builds from request to end, the strategies that make images, and who keeps them."""
 
 from services.builder.service.assembling import Assembling
+from services.builder.service.attempt import Attempt
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
@@ -13,6 +14,7 @@ from services.builder.service.looking import Looking
 from services.builder.service.making import Making
 from services.builder.service.prebuilt import Prebuilt
 from services.builder.service.progress import Progress
+from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
@@ -21,6 +23,7 @@ from services.builder.service.workshop import Workshop
 __all__ = [
     "SERVICE",
     "Assembling",
+    "Attempt",
     "Bases",
     "Builds",
     "ContainerStrategy",
@@ -36,6 +39,7 @@ __all__ = [
     "Prebuilt",
     "Prepared",
     "Progress",
+    "Pushes",
     "Resolving",
     "Task",
     "Tx",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.builder.domain import Step
+from services.builder.domain import Report, Step
 
 
 class Progress:
@@ -16,6 +16,12 @@ class Progress:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.steps: list[Step] = []
+        self.layers_pushed = 0
+        self.layers_reused = 0
+
+    @property
+    def report(self) -> Report:
+        return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
 
     def note(self, line: str) -> None:
         with self.log.open("a") as out:
