@@ -2,9 +2,7 @@
 
 import asyncio
 import hashlib
-import io
 import sys
-import tarfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +41,7 @@ from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
+from tests.support.packed import packed
 from tests.support.serving import always_ready, served
 from tests.support.tiny import pack_wheel
 
@@ -157,7 +156,7 @@ class Yard:
         models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
-        body = _packed(files)
+        body = packed(files)
         for method, path, sent in (
             ("POST", "", {"name": name, "description": ""}),
             (
@@ -212,16 +211,6 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
         correlationid="c1",
         data=event,
     )
-
-
-def _packed(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"./{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 def _registry(
