@@ -31,6 +31,7 @@ _UNKNOWN: Final[dict[str, Any]] = {
     "trouble": "",
     "cure": "",
     "warnings": [],
+    "isolation": "",
     "supervisor": None,
     "services": {},
 }
@@ -166,7 +167,16 @@ def _read(home: Home) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads(home.status_file.read_bytes())
     except (OSError, ValueError):
         return None
-    return told
+    return {**told, "isolation": _isolation(home)}
+
+
+def _isolation(home: Home) -> str:
+    """What the deployer wrote when it started."""
+    try:
+        told = json.loads((home.root / "deployer" / "isolation.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return f"isolated by {told['by']}" if told["by"] else f"not isolated: {told['why']}"
 
 
 def _is_alive(supervisor: dict[str, Any]) -> bool:

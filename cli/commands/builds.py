@@ -85,8 +85,9 @@ def every(
     """Builds, newest first."""
     from cli.client import Api
 
-    sought = {"bento": bento, "status": status, "kind": kind, "count": str(count)}
-    found = Api.of(home_at(home)).get(_BUILDS, sought)
+    sought = {"bento": bento, "status": status, "kind": kind}
+    params = {name: value or None for name, value in sought.items()} | {"count": str(count)}
+    found = Api.of(home_at(home)).get(_BUILDS, params)
     show(found, as_json=as_json, human=lambda: _overview(found["items"]))
 
 
@@ -127,7 +128,7 @@ def cancel(which: Which, *, home: HomeOption = None, as_json: JsonOption = False
     api = Api.of(home_at(home))
     build_id = _found(api, which)
     told = api.post(f"{_path(build_id)}/cancel", {})
-    show(told, as_json=as_json, human=lambda: f"build {build_id} is being cancelled")
+    show(told, as_json=as_json, human=lambda: _cancelled(told))
 
 
 @app.command()
@@ -167,6 +168,11 @@ def _followed(api: Any, build_id: str, *, quiet: bool) -> Any:
             f"`yokocho builds cancel {build_id}` ends it"
         )
         raise
+
+
+def _cancelled(told: dict[str, Any]) -> str:
+    ended = told["status"] == "cancelled"
+    return f"build {told['id']} {'is' if ended else 'is being'} cancelled"
 
 
 def _overview(found: list[dict[str, Any]]) -> str:

@@ -1,5 +1,6 @@
 """doctor: whether this machine can run the platform, and the cure where it cannot."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -30,9 +31,9 @@ def doctor(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at ports, disk, Python, PostgreSQL's programs and leftovers; say each cure."""
+    """Look at ports, disk, Python, PostgreSQL's programs, leftovers, isolation; say each cure."""
     at = home_at(home)
-    findings = [*_machine(at), *_ports(at, port), *_leftovers(at)]
+    findings = [*_machine(at), *_ports(at, port), *_leftovers(at), _isolation(at)]
     show(
         [each._asdict() for each in findings],
         as_json=as_json,
@@ -56,6 +57,18 @@ def _machine(home: Home) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     cure = "" if free > _NEEDED_BYTES else f"make room on the disk of {folder}"
     yield Finding("disk", f"{free // 2**20} MiB free for {home.root}", cure)
+
+
+def _isolation(home: Home) -> Finding:
+    """Tried anew: what runs may have been started before the machine changed."""
+    from services.deployer.targets.isolation import AUTO, CURE, NAMESPACE, NotPossibleError, choose
+
+    wanted = os.environ.get("YOKOCHO_DEPLOYER_ISOLATION", AUTO)
+    try:
+        found = choose(wanted, [home.root])
+    except NotPossibleError as error:
+        return Finding("isolation", f"{NAMESPACE} is demanded: {error.why}", CURE)
+    return Finding("isolation", found.by or f"none: {found.why}")
 
 
 def _ports(home: Home, port: int | None) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def up(
     from cli.launch import start, wait_until_stopped
 
     if os.geteuid() == 0:
-        note("note: running as root, so builds and models run as root too")
+        note("note: running as root, so builds do too, and models that cannot be isolated")
     started = start(home_at(home), port=port, host=host)
     show(
         started.status, as_json=as_json, human=lambda: _welcome(started.status, fresh=started.fresh)
@@ -96,6 +96,7 @@ def _report(told: dict[str, Any]) -> str:
         lines.append(f"{told['trouble']}\n{told['cure']}")
     if told["url"]:
         lines.append(f"API {told['url']}, endpoints {told['endpoints_url']}")
+    lines += [f"models: {told['isolation']}"] if told["isolation"] else []
     lines += [f"warning: {each}" for each in told["warnings"]]
     rows = [("SERVICE", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "LAST EXIT")]
     for name, each in told["services"].items():

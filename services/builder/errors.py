@@ -16,6 +16,15 @@ class BuildNotFoundError(ServiceError):
         super().__init__(f"the organisation has no build {build[:64]!r}")
 
 
+class BuildEndedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "build-ended"
+    title: ClassVar[str] = "The build has ended already"
+
+    def __init__(self, build: str, status: str) -> None:
+        super().__init__(f"build {build} has ended: {status}", status=status)
+
+
 class ImageGoneError(ServiceError):
     kind: ClassVar[Kind] = Kind.GONE
     code: ClassVar[str] = "image-gone"
@@ -43,6 +52,15 @@ class IndexUnreachableError(ServiceError):
         super().__init__(f"uv could not reach the package index:\n{words}")
 
 
+class BentoIncompleteError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "bento-incomplete"
+    title: ClassVar[str] = "The bento waits for something that it needs"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
 class RegistryUnreachableError(ServiceError):
     kind: ClassVar[Kind] = Kind.UNAVAILABLE
     code: ClassVar[str] = "registry-unreachable"
@@ -61,6 +79,24 @@ class RegistryFullError(ServiceError):
         super().__init__(f"{registry}: {why}", registry=registry)
 
 
+class BaseImageNotFoundError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "base-image-not-found"
+    title: ClassVar[str] = "There is no such base image"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"the organisation has pinned no base image {reference[:300]!r}")
+
+
+class BaseImageRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "base-image-refused"
+    title: ClassVar[str] = "That is no image to build on"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 
@@ -68,3 +104,7 @@ class BuildFailedError(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class SupplyError(Exception):
+    """What belongs to an image's supply chain cannot be read, or is not what it should be."""

@@ -1,13 +1,57 @@
 """The builder's environment. Read once, in ``__main__``; passed from there by argument."""
 
+from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
+from services.builder.containers import Limits
+from services.builder.oci import Known
 from services.builder.plan import DEFAULT_TEMPLATE, check_template
+
+
+class RegistriesSettings(BaseModel):
+    """Registries of images besides the platform's own."""
+
+    docker_config: Path | None = Field(
+        default=None, description="A `config.json` of docker's, with credentials for registries"
+    )
+    plain_http: tuple[str, ...] = Field(
+        default=(), description="Hosts (JSON list) that are asked without TLS"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="Authorities (PEM) that are trusted besides the public ones"
+    )
+    ecr_role: str | None = Field(
+        default=None, description="Role (ARN) that is assumed at Amazon's registries"
+    )
+
+    def known(self) -> Known:
+        return Known(self.docker_config, self.plain_http, self.ca_file, self.ecr_role)
+
+
+class CommandsSettings(BaseModel):
+    """Commands of bentos, which `buildah` runs where one needs them."""
+
+    isolation: Literal["chroot", "oci", "rootless"] = Field(
+        default="chroot", description="How buildah keeps them from each other"
+    )
+    network: Literal["host", "none"] = Field(
+        default="host", description="Whether they may fetch anything: `none` cuts them off"
+    )
+    ca_bundle: Path | None = Field(
+        default=None, description="Authorities (PEM) that they trust, mounted while they run"
+    )
+    seconds: float = Field(default=3600, gt=0, description="How long all of one image may take")
+    memory_bytes: int | None = Field(default=None, ge=2**26, description="How much they may have")
+    cpus: float | None = Field(default=None, gt=0, description="How many processors")
+    processes: int | None = Field(default=None, ge=64, description="How many processes")
+
+    def limits(self) -> Limits:
+        return Limits(self.seconds, self.memory_bytes, self.cpus, self.processes)
 
 
 class Settings(ProducerSettings):
@@ -17,13 +61,47 @@ class Settings(ProducerSettings):
     model_config = SettingsConfigDict(env_prefix="YOKOCHO_BUILDER_")
 
     root: Path = Field(description="Folder for environments, images and logs of builds")
+    marker: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What every process started here carries in its environment; "
+        "without it, the root folder",
+    )
     lanes: int = Field(default=2, ge=1, le=64, description="Builds that are made at the same time")
+    lanes_per_org: int = Field(
+        default=2, ge=1, le=64, description="How many of them one organisation may have"
+    )
+    timeout: timedelta = Field(
+        default=timedelta(hours=1), gt=timedelta(0), description="How long an attempt may take"
+    )
+    build_on_push: bool = Field(
+        default=False, description="For organisations that never said: an image of every bento"
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )
     image_name: str = Field(
         default=DEFAULT_TEMPLATE,
         description="What images are called: of {repository}, {version} and {org}",
+    )
+
+    largest_base_image: int = Field(
+        default=20 * 2**30, ge=1, description="Bytes of a file that a base image is imported from"
+    )
+    commands: CommandsSettings = CommandsSettings()
+    registries: RegistriesSettings = RegistriesSettings()
+    signing_key_file: Path | None = Field(
+        default=None,
+        description="Private key that images are signed with: cosign's, or PKCS#8 in PEM (ECDSA"
+        " P-256, Ed25519); without it they are not signed",
+    )
+    signing_key_password: SecretStr | None = Field(
+        default=None, description="Goes with `signing_key_file`, where that is encrypted"
+    )
+
+    image_registry: str | None = Field(
+        default=None,
+        description="Where images go, as `ghcr.io/team`; without it the platform's own registry",
     )
 
     @field_validator("image_name")

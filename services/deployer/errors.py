@@ -100,7 +100,7 @@ class NotIsolatedError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__(
-            "processes on one machine are not isolated from each other, so a second "
+            "processes are not isolated from each other on this machine, so a second "
             "organisation may not deploy here"
         )
 

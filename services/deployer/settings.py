@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -31,6 +31,11 @@ class Settings(ProducerSettings):
     public_url: str = Field(
         description="Where callers reach endpoints: scheme, host and port, no path"
     )
+    isolation: Literal["auto", "none", "namespace"] = Field(
+        default="auto",
+        description="Whether processes see their own files only: `namespace` where that works "
+        "(`auto`), or else no start (`namespace`), or not (`none`)",
+    )
     first_port: int = Field(
         default=24000, ge=1024, le=65535, description="First port for processes"
     )
@@ -54,6 +59,12 @@ class Settings(ProducerSettings):
     probe_seconds: float = Field(
         default=5.0, gt=0, description="How often a process that is ready is asked if it lives"
     )
+
+    @property
+    def private(self) -> list[Path]:
+        """What no process may be shown."""
+        files = (self.identity.key_file, self.secret_keys_file)
+        return [self.root, *(each for each in files if each is not None)]
 
     @property
     def sealer(self) -> Sealer:

@@ -1,5 +1,6 @@
 """The composition root: which object knows which."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 import aiohttp
+import structlog
 from aiohttp import web
 
 from libs.chassis.auth import Authenticate, Signer, Verifier, service_authenticator
@@ -24,18 +26,27 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, acquired, create_pool
+from libs.chassis.settings import SettingsError
 from libs.contracts.bus import consumers_of
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
 from services.deployer.http import Asked, routes
 from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Secrets, Tx
 from services.deployer.settings import Settings
-from services.deployer.store import load_key
+from services.deployer.store import load_key, organisations
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
+from services.deployer.targets.isolation import Isolation, NotPossibleError, choose, tell
 from services.deployer.upstream import Builder, Registry
+
+log = structlog.get_logger(__name__)
 
 LEASE_TTL: Final = timedelta(seconds=3)
 """A killed leader is followed within this time; nothing else waits for it."""
+
+_SEVERAL: Final = (
+    "several organisations deploy here, and their models are not isolated: {why}. `yokocho doctor` "
+    "looks whether they can be; only with one organisation the deployer starts without"
+)
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -54,12 +65,14 @@ class _Open:
     bus: Bus
     session: aiohttp.ClientSession
     probes: Probes
+    isolation: Isolation
 
 
 @asynccontextmanager
 async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
     dsn = settings.postgres.dsn.get_secret_value()
+    isolation = await asyncio.to_thread(_isolation, settings)
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
@@ -68,7 +81,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     ):
         async with acquired(pool) as connection:
             key = await load_key(connection)
-        yield _parts(settings, _Open(pool, bus, session, probes), key=key)
+            several = await organisations(connection) > 1
+        if several and not isolation.isolates:
+            raise SettingsError(_SEVERAL.format(why=isolation.why))
+        yield _parts(settings, _Open(pool, bus, session, probes, isolation), key=key)
 
 
 def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
@@ -76,7 +92,8 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     peers = _peers(settings, opened.session)
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     rollouts = Rollouts(database, woken=wakes)
-    target = _target(settings, opened.probes, wakes)
+    isolated = opened.isolation.isolates
+    target = _target(settings, opened, wakes)
     registry = Registry(peers["registry"])
     secrets = Secrets(database, settings.sealer)
     controller = Controller(
@@ -88,7 +105,7 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
         drain=settings.drain,
     )
     wakes.controller = controller
-    deployments = Deployments(database, registry, key=key, woken=wakes)
+    deployments = Deployments(database, registry, key=key, woken=wakes, isolated=isolated)
     reading = Reading(database)
     lease = Lease(pool, "controller", f"{socket.gethostname()}:{os.getpid()}", ttl=LEASE_TTL)
     asked = Asked(deployments, reading, secrets)
@@ -124,14 +141,29 @@ def _authenticator(settings: Settings) -> Authenticate:
     return service_authenticator(Verifier(SERVICE, settings.identity.public_keys_file))
 
 
-def _target(settings: Settings, probes: Probes, wakes: "_Wakes") -> LocalTarget:
+def _isolation(settings: Settings) -> Isolation:
+    """What is asked for, as far as it works here; said in the log and for ``status``."""
+    try:
+        isolation = choose(settings.isolation, settings.private)
+    except NotPossibleError as error:
+        raise SettingsError(str(error)) from None
+    if isolation.isolates:
+        log.info("isolation.chosen", mode=isolation.mode, by=isolation.by)
+    else:
+        log.warning("isolation.none", why=isolation.why)
+    tell(isolation, settings.root)
+    return isolation
+
+
+def _target(settings: Settings, opened: _Open, wakes: "_Wakes") -> LocalTarget:
     return LocalTarget(
         Folders(settings.root.resolve()),
         marker=settings.marker,
         ports=Ports(settings.first_port, settings.last_port, start=os.getpid() * 61),
-        probes=probes,
+        probes=opened.probes,
         policy=Policy(start=settings.start, grace=settings.stop, probe=settings.probe),
         woken=wakes,
+        isolation=opened.isolation,
     )
 
 

@@ -32,6 +32,11 @@ _BUS: Final = ("libs/chassis/bus/",)
 _INBOX: Final = ("libs/chassis/bus/connection.py", "tests/adapters/")
 """Replies to raw pulls come to a core subscription."""
 _TESTS: Final = ("tests/", "bench/")
+_FORKING: Final = (
+    "cli/",
+    "services/deployer/targets/isolation/enter.py",
+    "tests/data/deployer/intruder.py",
+)
 _BANS: Final = (
     # -- who may start, connect, transact
     Ban("asyncio.create_task", "named loops are passed to serve()", ("libs/chassis/", *_TESTS)),
@@ -43,7 +48,7 @@ _BANS: Final = (
         ("libs/chassis/", "cli/bootstrap.py", *_TESTS),
     ),
     Ban("asyncpg.create_pool", "libs.chassis.postgres.create_pool", ("libs/chassis/",)),
-    Ban("os.fork", "only the zygote has one thread and knows it", ("cli/",)),
+    Ban("os.fork", "only these have one thread and know it", _FORKING),
     # -- nats-py: what loses messages or hangs
     Ban("*.subscribe", "push consumers lose messages silently; pull", _INBOX, "nats"),
     Ban("*.pull_subscribe", "ignores its config when the durable exists", importing="nats"),

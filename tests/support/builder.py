@@ -2,10 +2,8 @@
 
 import asyncio
 import hashlib
-import io
 import sys
-import tarfile
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,18 +28,20 @@ from libs.chassis.postgres import Database, Pool
 from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
-from services.builder.controller import Worker
+from services.builder.containers import Buildah
+from services.builder.controller import Lanes, Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Folders, Uv
-from services.builder.oci import CalledAccess, Remote
-from services.builder.plan import DEFAULT_TEMPLATE
+from services.builder.environments import Children, Folders, Uv
+from services.builder.oci import CalledAccess, Known, Registries, Remote
+from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Live, Tx, Workshop
 from services.builder.upstream import Registry
-from services.builder.wiring import workshop
+from services.builder.wiring import Tools, workshop
 from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
+from tests.support.packed import packed
 from tests.support.serving import always_ready, served
 from tests.support.tiny import pack_wheel
 
@@ -90,6 +90,7 @@ class Yard:
         image: Mapping[str, Any] | None = None,
         source: str = "",
         files: Mapping[str, str] | None = None,
+        models: Sequence[str] = (),
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -106,7 +107,7 @@ class Yard:
             "src/service.py": source or f"# {tag}",
             **(files or {}),
         }
-        return await self._push("bento", name, version, files=packed, org=org)
+        return await self._push("bento", name, version, files=packed, org=org, models=models)
 
     async def push_model(self, tag: str) -> str:
         name, _, version = tag.partition(":")
@@ -119,13 +120,13 @@ class Yard:
         envelope = requested(digest, *models, org=org)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
-        return (await self.builds.newest(org, count=1))[0].id
+        return (await self.builds.newest(org, 1))[0].id
 
     async def order(self, tag: str, wish: Wish) -> UUID:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
         who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
-        bento = await self.shop.registry.resolve(repository, version, who)
+        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             return (await self.builds.order(who, bento, wish)).id
 
@@ -146,10 +147,17 @@ class Yard:
         return file.read_text() if file.exists() else ""
 
     async def _push(
-        self, kind: str, name: str, version: str, *, files: Mapping[str, str], org: UUID
+        self,
+        kind: str,
+        name: str,
+        version: str,
+        *,
+        files: Mapping[str, str],
+        org: UUID,
+        models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
-        body = _packed(files)
+        body = packed(files)
         for method, path, sent in (
             ("POST", "", {"name": name, "description": ""}),
             (
@@ -158,7 +166,7 @@ class Yard:
                 {
                     "version": version,
                     "description": "",
-                    "manifest": {"name": name, "models": []},
+                    "manifest": {"name": name, "models": list(models)},
                     "build_at": "2026-11-20 10:09:03.538404",
                     "labels": [],
                 },
@@ -206,16 +214,6 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
     )
 
 
-def _packed(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"./{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
 def _registry(
     database: Database[RegistryTx], blobs: Path, *, keys: Path, away: Collection[str]
 ) -> web.Application:
@@ -241,7 +239,15 @@ def _registry(
 
 @asynccontextmanager
 async def building(
-    pool: Pool, shelves: Pool, folder: Path, *, index_url: str | None = None
+    pool: Pool,
+    shelves: Pool,
+    folder: Path,
+    *,
+    index_url: str | None = None,
+    plain_http: Collection[str] = (),
+    naming: Naming = Naming(),  # noqa: B008 - frozen
+    buildah: Buildah | None = None,
+    lanes: Lanes = Lanes(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -249,25 +255,16 @@ async def building(
     away: set[str] = set()
     app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        peer = Peer(
-            session,
-            service="builder",
-            peer="registry",
-            base_url=url,
-            signer=Signer("builder", keys / "builder.pem"),
-        )
+        signer = Signer("builder", keys / "builder.pem")
+        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         live, wake = Live(), Wake()
         database = Database(pool, Tx.bind, committed=live.announce)
         folders = Folders(folder / "builder")
+        known = Registries(session, Known(plain_http=plain_http))
+        more = {"registries": known, "naming": naming, "buildah": buildah}
+        tools = _tools(folder, session, url, index_url=index_url, **more)
         shop = workshop(
-            database,
-            folders,
-            registry=Registry(peer),
-            uv=Uv(index_url=index_url),
-            home=partial(_home, session, url, keys),
-            image_name=DEFAULT_TEMPLATE,
-            wake=wake,
-            live=live,
+            database, folders, registry=Registry(peer), tools=tools, wake=wake, live=live
         )
         yield Yard(
             folder,
@@ -275,11 +272,21 @@ async def building(
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, lanes=2, wake=wake),
+            Worker(shop.builds, shop.making, lanes=lanes, wake=wake),
             Signer("gateway", keys / "gateway.pem"),
             live,
             away,
         )
+
+
+def _tools(folder: Path, session: aiohttp.ClientSession, url: str, **more: Any) -> Tools:
+    children = Children(f"test-{folder.name}:build")
+    return Tools(
+        uv=Uv(children, index_url=more.pop("index_url")),
+        children=children,
+        home=partial(_home, session, url, folder / "keys"),
+        **more,
+    )
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

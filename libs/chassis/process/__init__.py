@@ -13,6 +13,7 @@ from libs.chassis.process.identity import (
     stop_leftovers,
 )
 from libs.chassis.process.logs import follow, rotate, tail
+from libs.chassis.process.oneshot import allowed, tool
 from libs.chassis.process.records import Record, load_records
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Process",
     "Record",
     "adopt",
+    "allowed",
     "follow",
     "identify",
     "leftovers",
@@ -32,4 +34,5 @@ __all__ = [
     "spawn",
     "stop_leftovers",
     "tail",
+    "tool",
 ]

@@ -3,7 +3,9 @@
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
     ENDED,
+    AwaitedBy,
     BuildView,
+    Ended,
     Image,
     Interpreter,
     Kind,
@@ -11,22 +13,26 @@ from services.builder.domain.build import (
     Order,
     Origin,
     Planned,
-    Sought,
+    Report,
     Status,
     Step,
     Target,
+    Which,
 )
-from services.builder.domain.image import BaseImage, BasePython, Layer, Made
+from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
+from services.builder.domain.preferences import Preferences
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
     "ENDED",
     "Asked",
+    "AwaitedBy",
     "BaseImage",
     "BasePython",
     "BuildView",
     "Choice",
     "Described",
+    "Ended",
     "Image",
     "Interpreter",
     "Kind",
@@ -35,12 +41,15 @@ __all__ = [
     "Model",
     "Order",
     "Origin",
+    "PinnedBase",
     "Planned",
-    "Sought",
+    "Preferences",
+    "Report",
     "Status",
     "Step",
     "Strategy",
     "Target",
     "Variable",
+    "Which",
     "Wish",
 ]

@@ -11,6 +11,8 @@ Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
 Status = Literal["queued", "running", "built", "failed", "cancelled"]
 ENDED: Final = frozenset({"built", "failed", "cancelled"})
+AwaitedBy = Literal["deployment", "person", "nobody"]
+"""Nobody waits for what is built because a bento was pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class Order:
     kind: Kind = "environment"
     wish: Wish = field(default_factory=Wish)
     org: str = ""
+    awaited_by: AwaitedBy = "deployment"
+    resolved: bool = True
+    """Whether its models are known."""
     attempts: int = 0
     """How often it was begun, this time included."""
 
@@ -106,13 +111,31 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
-    """Which builds a list shows; an empty word asks for nothing."""
+class Report:
+    """How far a build came: its steps, and how many layers were pushed or were there."""
 
-    repository: str = ""
-    version: str = ""
-    status: str = ""
-    kind: str = ""
+    steps: tuple[Step, ...] = ()
+    layers_pushed: int = 0
+    layers_reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the row of a build that has just ended knows."""
+
+    strategy: str | None
+    plan_digest: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Builds that somebody wants to see; None is any."""
+
+    statuses: tuple[str, ...] = ()
+    kind: str | None = None
+    repository: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +157,9 @@ class BuildView:
     steps: tuple[Step, ...]
     code: str | None
     reason: str | None
+    attempts: int
+    due_at: datetime | None
+    """When a queued one is begun, or begun again."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -1,7 +1,7 @@
 """Parts of a container image, as the builder keeps them in mind."""
 
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,21 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A container image that was pushed, and the build that did it."""
+    """A container image that was pushed.
+
+    ``registry`` is empty for the platform's own; ``size_bytes`` is what its layers take.
+    """
 
     digest: str
     size_bytes: int
     repository: str
-    build_id: UUID
+    tag: str
+    registry: str = ""
+
+    @property
+    def uri(self) -> str:
+        host = f"{self.registry}/" if self.registry else ""
+        return f"oci://{host}{self.repository}:{self.tag}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,17 @@ class BasePython:
     @property
     def minor(self) -> str:
         return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBase:
+    """A base image as people see it. ``source`` is ``pull`` or ``import``."""
+
+    reference: str
+    platform: str
+    digest: str
+    source: str
+    pinned_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

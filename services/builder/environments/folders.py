@@ -13,6 +13,8 @@ from services.builder.domain import Image, Model
 
 _MARKER: Final = ".complete"
 _WRITING: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_READING: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+_ENTERING: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class Folders:
     def scratch(self) -> Path:
         """For what nobody needs when whoever put it there is done."""
         return self._made("scratch")
+
+    def bases(self) -> Path:
+        """Base images as files, for programs that read no registry."""
+        return self._made("bases")
 
     def environment(self, digest: str) -> Path:
         return self._made("environments") / _hex(digest)
@@ -99,13 +105,20 @@ class Folders:
 
 
 def _protect(folder: Path) -> None:
-    """What is below it is for reading; itself it may still be moved."""
+    """What is below it is for reading; itself it may still be moved.
+
+    By everybody, whatever the umask and the archive said: what runs may be another user, and
+    the folders above keep everybody else out.
+    """
+    folder.chmod(folder.stat().st_mode | _READING | _ENTERING)
     for at, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = os.path.join(at, name)  # noqa: PTH118 - tens of thousands of them
             mode = os.lstat(path).st_mode
             if not stat.S_ISLNK(mode):
-                os.chmod(path, stat.S_IMODE(mode) & ~_WRITING)  # noqa: PTH101 - same
+                open_to_all = _READING | (_ENTERING if mode & stat.S_IXUSR else 0)
+                wanted = stat.S_IMODE(mode) & ~_WRITING | open_to_all
+                os.chmod(path, wanted)  # noqa: PTH101 - same
 
 
 def remove(folder: Path) -> None:

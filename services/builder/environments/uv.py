@@ -1,25 +1,19 @@
-"""uv and the interpreters it finds, run with an environment that is listed here."""
+"""uv and the interpreters it finds."""
 
 import asyncio
 import json
-import os
 import platform
 import re
 import shutil
-import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from services.builder.domain import Interpreter, Target
+from services.builder.environments.children import Children
 from services.builder.environments.folders import remove
 from services.builder.errors import BuildFailedError, IndexUnreachableError
 
-_NAMES: Final = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "ALL_PROXY", "HTTP_PROXY"})
-_MORE: Final = frozenset({"HTTPS_PROXY", "NO_PROXY"})
-_PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
 _NO_WHEEL: Final = re.compile(
@@ -34,22 +28,13 @@ _ASK: Final = (
 )
 
 
-def allowed(given: Mapping[str, str]) -> dict[str, str]:
-    """What a tool may know of the environment of this service."""
-    kept = {
-        name: value
-        for name, value in given.items()
-        if name.upper() in _NAMES | _MORE or name.startswith(_PREFIXES)
-    }
-    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
-
-
 class NeedsBuildingError(Exception):
     """A package of the lock has no wheel that fits."""
 
 
 class Uv:
-    def __init__(self, *, index_url: str | None = None) -> None:
+    def __init__(self, children: Children, *, index_url: str | None = None) -> None:
+        self._children = children
         beside = Path(sys.executable).with_name("uv")
         self._uv = str(beside) if beside.exists() else shutil.which("uv") or "uv"
         self._index = ("--default-index", index_url) if index_url else ()
@@ -59,15 +44,17 @@ class Uv:
         path = str(own)
         if not own.exists():
             find = (self._uv, "python", "find", "--no-project", "--system", version)
-            code, out, _ = await run(find, log)
+            code, out, _ = await self._children.run(find, log)
             if code:
-                _, listed, _ = await run((self._uv, "python", "list", "--only-installed"), log)
+                _, listed, _ = await self._children.run(
+                    (self._uv, "python", "list", "--only-installed"), log
+                )
                 raise BuildFailedError(
                     "python-version-absent",
                     f"Python {version} is not installed; these are:\n{_OWN}\n{listed}",
                 )
             path = out.strip()
-        code, out, error = await run((path, "-I", "-c", _ASK), log)
+        code, out, error = await self._children.run((path, "-I", "-c", _ASK), log)
         if code:
             raise BuildFailedError("python-version-absent", error)
         exact, tag = json.loads(out)
@@ -84,7 +71,7 @@ class Uv:
         asked.write_text(requirements)
         argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
         more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._index)
-        code, _, error = await run((*argv, *more), log, cwd=work)
+        code, _, error = await self._children.run((*argv, *more), log, cwd=work)
         if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
@@ -111,7 +98,7 @@ class Uv:
             str(folder),
         )
         more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
-        code, _, error = await run((*argv, *more, *_which(target)), log)
+        code, _, error = await self._children.run((*argv, *more, *_which(target)), log)
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
@@ -127,7 +114,7 @@ class Uv:
         """
         await asyncio.to_thread(remove, folder)
         venv = (self._uv, "venv", "--relocatable", "--no-project", "--python", python.path)
-        code, _, error = await run((*venv, str(folder)), log)
+        code, _, error = await self._children.run((*venv, str(folder)), log)
         if code:
             raise BuildFailedError("environment-failed", error)
         locked = folder / "requirements.lock"
@@ -135,7 +122,9 @@ class Uv:
         inside = str(folder / "bin" / "python")
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
         more = ("--no-build",) if wheels_only else ()
-        code, _, error = await run((*sync, *more, "--python", inside, *self._index), log)
+        code, _, error = await self._children.run(
+            (*sync, *more, "--python", inside, *self._index), log
+        )
         if code and wheels_only and _NO_BUILD.search(error):
             await asyncio.to_thread(remove, folder)
             raise NeedsBuildingError(error.strip().splitlines()[-1])
@@ -143,7 +132,7 @@ class Uv:
             raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
-        await run((inside, *compiled), log)
+        await self._children.run((inside, *compiled), log)
 
 
 def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
@@ -156,29 +145,3 @@ def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
 def _unreachable(error: str) -> IndexUnreachableError | None:
     """A failure that another attempt may not meet."""
     return IndexUnreachableError(error) if _UNREACHABLE.search(error) else None
-
-
-async def run(argv: tuple[str, ...], log: Path, *, cwd: Path | None = None) -> tuple[int, str, str]:
-    """Exit code, output and complaints, which go to the log as well. Cancelled, it kills."""
-    with log.open("a") as out:
-        out.write(f"$ {' '.join(argv)}\n")
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=allowed(os.environ),
-        cwd=cwd or log.parent,
-        start_new_session=True,
-    )
-    try:
-        told, complained = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    output, error = told.decode(errors="replace"), complained.decode(errors="replace")
-    with log.open("a") as out:
-        out.write(output + error)
-    return process.returncode or 0, output, error

@@ -1,18 +1,20 @@
 """Builds for people and programs: asked for, listed, looked at."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field
 
+from libs.chassis.client import OrgRef
 from libs.chassis.http import Route, principal
 from libs.chassis.openapi import Body, Operation
 from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
 from libs.chassis.problems import json_response, read_body, read_query
-from services.builder.domain import BuildView, Sought, Strategy, Wish
+from services.builder.domain import BuildView, Kind, Status, Strategy, Which, Wish
 from services.builder.errors import BuildNotFoundError
+from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
 
 TOP: Final = "/api/builds"
@@ -20,28 +22,33 @@ ONE: Final = f"{TOP}/{{build_id:[-0-9a-fA-F]+}}"
 READ: Final = "build.read"
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
-_Platform = Annotated[str, Field(pattern="^linux/(amd64|arm64)$")]
-
 
 class BuildBody(Body):
     """A container image of a bento. What is left out is chosen by the plan."""
 
     bento: str = Field(pattern=_TAG, description="`repository:version`, or the latest of one")
     strategy: Strategy | None = Field(None, strict=False)
-    platforms: tuple[_Platform, ...] = Field((), max_length=4, strict=False)
+    platforms: tuple[PlatformName, ...] = Field((), max_length=4, strict=False)
     no_cache: bool = Field(default=False, description="make every layer anew")
+    image: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="one that is there already: checked, and taken as it is",
+    )
 
 
 class BuildsQuery(PageQuery):
-    """Of the newest first; what is empty asks for nothing."""
+    """Which builds are listed, newest first; without any of these, all of them."""
 
-    bento: str = Field("", max_length=260, description="`repository`, or `repository:version`")
-    status: Literal["", "queued", "running", "built", "failed", "cancelled"] = ""
-    kind: Literal["", "environment", "oci"] = ""
+    status: Status | None = None
+    kind: Kind | None = None
+    bento: str | None = Field(None, pattern=_TAG, description="`repository`, or one version of it")
 
-    def sought(self) -> Sought:
-        repository, _, version = self.bento.partition(":")
-        return Sought(repository, version, self.status, self.kind)
+    def which(self) -> Which:
+        repository, _, version = (self.bento or "").partition(":")
+        statuses = (self.status,) if self.status else ()
+        return Which(statuses, self.kind, repository or None, version or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,14 @@ class BuildsApi:
             Route("POST", TOP, self.order, action="build.create", operation=_ORDER),
             Route("POST", f"{TOP}/prune", self.prune, action="image.prune", operation=_PRUNE),
             Route("GET", ONE, self.one, action=READ, operation=_ONE),
+            Route("POST", f"{ONE}/cancel", self.cancel, action="build.cancel", operation=_CANCEL),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:
         asked = read_query(request, BuildsQuery)
         (before,) = keys_in(asked.cursor, (UUID,)) if asked.cursor else (None,)
         found = await self._builds.newest(
-            principal(request).org_id, asked.sought(), before=before, count=asked.count + 1
+            principal(request).org_id, asked.count + 1, asked.which(), before=before
         )
         return json_response(page_of([(each, [each.id]) for each in found], asked.count))
 
@@ -76,13 +84,17 @@ class BuildsApi:
         body = await read_body(request, BuildBody)
         repository, _, version = body.bento.partition(":")
         who = principal(request)
-        bento = await self._registry.resolve(repository, version or "latest", who)
-        wish = Wish(body.strategy, body.platforms, body.no_cache)
+        bento = await self._registry.resolve(repository, version or "latest", OrgRef.of(who))
+        wish = Wish(body.strategy, body.platforms, body.no_cache, body.image)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:
         found = await self._following.one(principal(request).org_id, build_id(request))
         return json_response(found)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """One that runs is shown as it is until its worker has stopped it: within a second."""
+        return json_response(await self._builds.cancel(principal(request), build_id(request)))
 
     async def prune(self, request: web.Request) -> web.Response:
         return json_response(Pruned(await self._images.prune(principal(request).org_id)))
@@ -98,16 +110,17 @@ def build_id(request: web.Request) -> UUID:
 
 
 _NEWEST: Final = Operation(
-    "builds", "Builds, newest first", query=BuildsQuery, answer=Page[BuildView]
+    "listBuilds", "Builds, newest first", query=BuildsQuery, answer=Page[BuildView]
 )
 _ORDER: Final = Operation(
-    "order_build",
+    "build",
     "Ask for a container image of a bento",
     body=BuildBody,
     answer=BuildView,
     status=202,
 )
-_ONE: Final = Operation("build", "A build, how it goes and how it ended", answer=BuildView)
+_ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", answer=BuildView)
 _PRUNE: Final = Operation(
-    "prune_builds", "Remove what no deployment needs of this machine's images", answer=Pruned
+    "pruneBuilds", "Remove what no deployment needs of this machine's images", answer=Pruned
 )
+_CANCEL: Final = Operation("cancelBuild", "Stop a build; one that was stopped stays so", BuildView)

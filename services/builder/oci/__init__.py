@@ -15,7 +15,14 @@ from services.builder.oci.descriptor import (
     Platform,
     parse_platform,
 )
-from services.builder.oci.reference import Reference, ReferenceInvalidError, parse_reference
+from services.builder.oci.layout import Image, Layout, open_layout
+from services.builder.oci.reference import (
+    Reference,
+    ReferenceInvalidError,
+    canonical_registry,
+    parse_reference,
+)
+from services.builder.oci.registries import Known, Registries
 
 __all__ = [
     "Access",
@@ -25,13 +32,19 @@ __all__ = [
     "Credentials",
     "Descriptor",
     "DescriptorInvalidError",
+    "Image",
+    "Known",
+    "Layout",
     "Patience",
     "Platform",
     "Pushed",
     "Reference",
     "ReferenceInvalidError",
+    "Registries",
     "Remote",
     "TokenAccess",
+    "canonical_registry",
+    "open_layout",
     "parse_platform",
     "parse_reference",
 ]

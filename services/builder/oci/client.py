@@ -1,6 +1,6 @@
 """One registry of images, whoever's: what is there is read and verified, what is new is pushed."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Final
 
 import aiohttp
@@ -36,7 +36,7 @@ _PATIENCE: Final = Patience()
 
 
 class Remote:
-    """One registry with one set of credentials.
+    """One registry with one set of credentials. ``session`` itself has none, and no cookies.
 
     ``base_url`` begins with ``http:`` only where a setting says so of this registry. ``ssl`` trusts
     what it trusts and nothing besides: a private authority's context loads the public ones too
@@ -99,7 +99,7 @@ class Remote:
     async def has_blob(self, repository: str, digest: str) -> bool:
         return await self._uploads.has(_named(repository), _digest(digest))
 
-    def blob(self, repository: str, digest: str, *, size: int) -> AsyncIterator[bytes]:
+    def blob(self, repository: str, digest: str, *, size: int) -> AsyncGenerator[bytes, None]:
         """Goes on where a connection broke. Ends with an error where the bytes were others."""
         url = self._transport.at(f"/v2/{_named(repository)}/blobs/{_digest(digest)}")
         return Download(

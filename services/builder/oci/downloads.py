@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import aiohttp
@@ -35,7 +35,7 @@ class Download:
         self._size = size
         self._received = 0
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         seen = hashlib.new(self._digest.partition(":")[0])
         turn, whole = 0, False
         while not whole:

@@ -41,7 +41,9 @@ def is_passing(status: int) -> bool:
 
 
 def refusal(registry: str, answer: Answer) -> Exception:
-    status, words = answer.status, _words(answer.body, answer.secret)
+    """What a host says to which the registry led is not shown: it may be one of our own."""
+    own = answer.url.authority == registry
+    status, words = answer.status, _words(answer.body, answer.secret) if own else ""
     said = f"{status} {words}".strip()
     if is_passing(status):
         return RegistryUnreachableError(registry, said, retry_after=_wished(answer.headers))

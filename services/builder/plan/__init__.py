@@ -17,12 +17,14 @@ from services.builder.plan.image import (
     USER,
     VENV,
     ImagePlan,
+    PushedImage,
     config_of,
+    digest_of,
     index_of,
     manifest_of,
     plan_image,
 )
-from services.builder.plan.naming import DEFAULT_TEMPLATE, check_template, name_of
+from services.builder.plan.naming import DEFAULT_TEMPLATE, Naming, check_template, name_of
 from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
 from services.builder.plan.requirements import (
     Locked,
@@ -48,10 +50,13 @@ __all__ = [
     "VENV",
     "ImagePlan",
     "Locked",
+    "Naming",
+    "PushedImage",
     "check_template",
     "choose",
     "config_of",
     "digest",
+    "digest_of",
     "environment_digest",
     "has_bash",
     "image_digest",

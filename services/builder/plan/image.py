@@ -1,5 +1,6 @@
 """An image before it is made: its plan, whose digest names it, and its OCI documents. Pure."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -114,8 +115,17 @@ def manifest_of(
     )
 
 
-def index_of(images: Sequence[tuple[str, str, int]]) -> bytes:
-    """Of platforms, digests and sizes of manifests."""
+@dataclass(frozen=True, slots=True)
+class PushedImage:
+    """One platform's, in the registry. ``total`` is what all of its layers take there."""
+
+    platform: str
+    digest: str
+    size: int
+    total: int
+
+
+def index_of(images: Sequence[PushedImage]) -> bytes:
     return _json(
         {
             "schemaVersion": 2,
@@ -123,14 +133,20 @@ def index_of(images: Sequence[tuple[str, str, int]]) -> bytes:
             "manifests": [
                 {
                     "mediaType": MANIFEST,
-                    "digest": digest_,
-                    "size": size,
-                    "platform": dict(zip(("os", "architecture"), name.split("/"), strict=False)),
+                    "digest": each.digest,
+                    "size": each.size,
+                    "platform": dict(
+                        zip(("os", "architecture"), each.platform.split("/"), strict=False)
+                    ),
                 }
-                for name, digest_, size in sorted(images)
+                for each in images
             ],
         }
     )
+
+
+def digest_of(document: bytes) -> str:
+    return f"sha256:{hashlib.sha256(document).hexdigest()}"
 
 
 def _env(asked: Asked, base: BaseImage) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import dataclass
 from string import Formatter
 from typing import Final
 
@@ -14,6 +15,14 @@ _REPOSITORY: Final = re.compile(
 )
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LONGEST_TAG: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """``registry`` may have a path that all images lie below; None is the platform's own."""
+
+    template: str = DEFAULT_TEMPLATE
+    registry: str | None = None
 
 
 def check_template(template: str) -> str:

@@ -16,6 +16,8 @@ def choose(
 
     ``from_source`` are requirements that have to be built, ``brings`` packages that came along.
     """
+    if wish.strategy is Strategy.PREBUILT and wish.image is None:
+        raise BuildFailedError("strategy-impossible", "no image was given that is there already")
     if wish.image is not None:
         return Choice(Strategy.PREBUILT, (f"the image {wish.image} was given",))
     needs = list(_needs(asked, from_source, brings))

@@ -1,133 +1,88 @@
 """The strategy ``assemble``: an image written layer by layer, with no container and no root."""
 
-import asyncio
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
-from weakref import WeakValueDictionary
 
+from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
 from services.builder import plan
-from services.builder.domain import (
-    Asked,
-    BaseImage,
-    BasePython,
-    Image,
-    Made,
-    Order,
-    Planned,
-    Target,
-)
+from services.builder.domain import Asked, BaseImage, BasePython, Made, Target
 from services.builder.errors import BuildFailedError
 from services.builder.service.bases import Bases
-from services.builder.service.builds import Builds
-from services.builder.service.job import Job
+from services.builder.service.containers import Prepared, Task
 from services.builder.service.layering import Layering, Work
-from services.builder.service.pushing import Destination, Pushing
+from services.builder.service.pushing import Pushing
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import Tx
 
-_OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
-"""Where a manifest names none."""
 DEFAULT_PLATFORM: Final = "linux/amd64"
 
 
 class Assembling:
     def __init__(
-        self,
-        database: Database[Tx],
-        builds: Builds,
-        *,
-        resolving: Resolving,
-        bases: Bases,
-        layering: Layering,
-        destination: Callable[[Order], Destination],
+        self, database: Database[Tx], resolving: Resolving, *, bases: Bases, layering: Layering
     ) -> None:
         self._database = database
-        self._builds = builds
         self._resolving = resolving
         self._bases = bases
         self._layering = layering
-        self._destination = destination
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def make(self, job: Job) -> Image:
-        order, progress = job.order, job.progress
-        to = self._destination(order)
-        with progress.step("plan"):
-            works = await self._planned(job, to)
-        digest = works[0].plan.digest
-        async with self._turns.setdefault(f"{order.org_id} {digest}", asyncio.Lock()):
-            found = None if order.wish.no_cache else await self._found(order, digest, to)
-            if found is not None:
-                progress.note(f"image {found} exists")
-                return _image(to, found, reused=True)
-            made = await self._make(works[0], to)
-            await self._keep(order, digest, made)
-        progress.note(f"image {made.digest} is complete")
-        return _image(to, made.digest, reused=False)
+    async def prepare(self, task: Task) -> Prepared:
+        """A plan for each platform: one image, or an index of several."""
+        platforms = sorted(set(task.job.order.wish.platforms)) or [DEFAULT_PLATFORM]
+        works = [await self._planned(task, each) for each in platforms]
+        plans = [each.plan for each in works]
+        several = plan.digest([each.digest for each in plans])
+        digest = plans[0].digest if len(plans) == 1 else several
+        return Prepared(digest, plans, partial(self._make, task, works))
 
-    async def _planned(self, job: Job, to: Destination) -> Sequence[Work]:
-        order, progress = job.order, job.progress
-        described = await self._resolving.describe(job)
-        asked = plan.read(described.manifest, fallback_python=_OWN_PYTHON)
-        requirements = plan.requirements_of(described.manifest, described.requirements)
-        source = list(plan.need_building(requirements))
-        choice = plan.choose(asked, order.wish, from_source=source, brings=described.brings)
-        for line in choice.why:
-            progress.note(line)
-        pushing = Pushing(self._database, to, fresh=order.wish.no_cache)
-        works = []
-        for platform in order.wish.platforms or (DEFAULT_PLATFORM,):
-            base = await self._bases.require(order.org_id, asked.base, platform)
-            progress.note(f"on {base.reference}@{base.digest}")
-            python = _python(asked, base)
-            target = Target(python.version, plan.platform_of_uv(platform, base.libc))
-            lock = await self._resolving.lock(job, requirements, target)
-            planned = plan.plan_image(
-                asked,
-                base,
-                python,
-                lock=plan.locked(lock),
-                bento=order.bento_digest,
-                models=order.models,
-                name=order.bento,
-            )
-            works.append(Work(job, planned, base, lock, pushing))
-        await self._builds.planned(order, Planned(choice, works[0].plan.digest, works[0].plan))
-        return works
+    async def _planned(self, task: Task, platform: str) -> Work:
+        order, asked = task.job.order, task.asked
+        base = await self._bases.require(OrgRef(order.org_id, order.org), asked.base, platform)
+        task.job.progress.note(f"on {base.reference}@{base.digest}")
+        python = _python(asked, base)
+        target = Target(python.version, plan.platform_of_uv(platform, base.libc))
+        lock = await self._resolving.lock(task.job, task.requirements, target)
+        planned = plan.plan_image(
+            asked,
+            base,
+            python,
+            lock=plan.locked(lock),
+            bento=order.bento_digest,
+            models=order.models,
+            name=order.bento,
+        )
+        pushing = Pushing(self._database, task.to, fresh=order.wish.no_cache)
+        return Work(task.job, planned, base, lock, pushing)
 
-    async def _found(self, order: Order, digest: str, to: Destination) -> str | None:
-        """The image of the same plan, under the name that is asked for; None if it is gone."""
-        async with self._database.read() as tx:
-            known = await tx.recipes.image(order.org_id, digest)
-        if known is None:
-            return None
-        tagged = await to.remote.find(to.repository, to.tag)
-        if tagged is not None and tagged.digest == known.digest:
-            return known.digest
-        there = await to.remote.find(to.repository, known.digest)
-        if there is None:
-            return None
-        described, body = await to.remote.manifest(to.repository, known.digest)
-        await to.remote.put_manifest(to.repository, to.tag, body, described.media_type)
-        return known.digest
+    async def _make(self, task: Task, works: Sequence[Work]) -> Made:
+        """The tag comes last: who sees it finds everything below it."""
+        to, images = task.to, []
+        for work in works:
+            alone = len(works) == 1
+            images.append(await self._image(task, work, tag=to.tag if alone else None))
+        if len(images) > 1:
+            index = plan.index_of(images)
+            digest = await to.remote.put_manifest(to.repository, to.tag, index, plan.INDEX)
+        else:
+            digest = images[0].digest
+        total = sum(each.total for each in images)
+        return Made(digest, total, to.repository, to.tag, to.registry)
 
-    async def _make(self, work: Work, to: Destination) -> Made:
-        with work.job.progress.step("layers"):
+    async def _image(self, task: Task, work: Work, *, tag: str | None) -> plan.PushedImage:
+        progress, to = task.job.progress, task.to
+        with progress.step(f"layers for {work.plan.platform}"):
             layers = await self._layering.layers(work)
-        with work.job.progress.step("push the image's manifest"):
-            config = plan.config_of(work.plan, layers)
-            pushed = await to.remote.push_bytes(to.repository, config)
+        with progress.step("push the image's manifest"):
+            config = await to.remote.push_bytes(to.repository, plan.config_of(work.plan, layers))
             named = {"org.opencontainers.image.base.name": work.base.reference}
-            body = plan.manifest_of((pushed.digest, pushed.size), layers, annotations=named)
-            digest = await to.remote.put_manifest(to.repository, to.tag, body, plan.MANIFEST)
-        size = sum(each.size_bytes for each in layers)
-        return Made(digest, size, to.repository, work.job.order.id)
-
-    async def _keep(self, order: Order, digest: str, made: Made) -> None:
-        async with self._database.transaction() as tx:
-            await tx.recipes.keep_image(order.org_id, digest, made)
+            body = plan.manifest_of((config.digest, config.size), layers, annotations=named)
+            digest = await to.remote.put_manifest(
+                to.repository, tag or plan.digest_of(body), body, plan.MANIFEST
+            )
+        total = sum(each.size_bytes for each in layers)
+        return plan.PushedImage(work.plan.platform, digest, len(body), total)
 
 
 def _python(asked: Asked, base: BaseImage) -> BasePython:
@@ -139,7 +94,3 @@ def _python(asked: Asked, base: BaseImage) -> BasePython:
             f"{base.reference} has no Python {asked.python}; what it has: {has}",
         )
     return found
-
-
-def _image(to: Destination, digest: str, *, reused: bool) -> Image:
-    return Image(digest, f"oci://{to.repository}:{to.tag}@{digest}", reused)

@@ -1,109 +1,149 @@
 """Images that others are built on: pinned once, kept in the registry, read for what they offer."""
 
 import asyncio
-import json
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
-from services.builder import plan
-from services.builder.domain import BaseImage, Layer
-from services.builder.errors import BuildFailedError
-from services.builder.layers import Looked, look
-from services.builder.oci import Reference, ReferenceInvalidError, Remote, parse_reference
+from services.builder.domain import BaseImage, Layer, PinnedBase
+from services.builder.errors import (
+    BaseImageNotFoundError,
+    BuildFailedError,
+    RegistryUnreachableError,
+)
+from services.builder.oci import (
+    Platform,
+    Reference,
+    ReferenceInvalidError,
+    Registries,
+    Remote,
+    open_layout,
+    parse_platform,
+    parse_reference,
+)
+from services.builder.oci.copying import copy, images_of
+from services.builder.oci.export import export
+from services.builder.service.looking import Looking
 from services.builder.service.pushing import Pushing
 from services.builder.service.tx import Tx
-from services.builder.upstream import save
 
 _ROOT: Final = "base"
-_CONFIG_BYTES: Final = 4 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    reference: str
-    digest: str
-    platform: str
-    layers: tuple[Layer, ...]
 
 
 class Bases:
-    """``home`` is the platform's own registry, for one organisation."""
+    """``home`` is the platform's own registry, as an organisation sees it."""
 
     def __init__(
-        self, database: Database[Tx], home: Callable[[OrgRef], Remote], *, work: Path
+        self,
+        database: Database[Tx],
+        home: Callable[[OrgRef], Remote],
+        *,
+        registries: Registries,
+        looking: Looking,
     ) -> None:
         self._database = database
         self._home = home
-        self._work = work
+        self._registries = registries
+        self._looking = looking
 
-    async def require(self, org_id: UUID, reference: str, platform: str) -> BaseImage:
-        """The pinned one. Raises ``BuildFailedError`` that says how it is had."""
-        name = str(_parsed(reference))
+    async def require(self, org: OrgRef, reference: str, platform: str) -> BaseImage:
+        """The pinned one; pulled now when there is none yet.
+
+        Raises ``BuildFailedError`` that says how it is had.
+        """
+        name = _parsed(reference)
         async with self._database.read() as tx:
-            base = await tx.recipes.base(org_id, name, platform)
-        if base is None:
+            base = await tx.recipes.base(org.org_id, str(name), platform)
+        if base is not None:
+            return base
+        try:
+            pulled = await self.pull(org, reference, (platform,))
+        except (RegistryUnreachableError, BuildFailedError) as error:
+            why = error.detail if isinstance(error, RegistryUnreachableError) else error.reason
             raise BuildFailedError(
                 "base-image-absent",
-                f"{name} for {platform} is not here: import it with "
-                f"`yokocho base-images import {reference} FILE`",
-            )
-        return base
+                f"{name} for {platform} is not here, and could not be pulled: {why}\n"
+                f"Import it with `yokocho base-images import {reference} FILE`.",
+            ) from error
+        return pulled[0]
 
-    async def place(self, base: BaseImage, pushing: Pushing) -> Sequence[Layer]:
+    async def place(self, org: OrgRef, base: BaseImage, pushing: Pushing) -> Sequence[Layer]:
         """The base image's layers, in the repository of an image that is made on it."""
         source = repository_of(_parsed(base.reference))
-        there = await asyncio.gather(*(pushing.has(each, source) for each in base.layers))
-        for layer, is_there in zip(base.layers, there, strict=True):
-            if not is_there:
-                raise BuildFailedError(
-                    "base-image-absent",
-                    f"{base.reference} has lost its layer {layer.digest}: import it again",
-                )
+        home = self._home(org)
+
+        async def place(layer: Layer) -> None:
+            if not await pushing.has(layer, source):
+                await pushing.copy(layer, home, source)
+
+        async with asyncio.TaskGroup() as group:
+            for layer in base.layers:
+                group.create_task(place(layer))
         return base.layers
 
-    async def adopt(
-        self, org: OrgRef, reference: str, *, platform: str, digest: str, source: str
-    ) -> BaseImage:
-        """Pin an image that is in the registry already, after a look at what is in it."""
+    async def layout(self, org: OrgRef, base: BaseImage, folder: Path) -> Path:
+        """As files, for those that build on it with other programs."""
+        repository = repository_of(_parsed(base.reference))
+        place = folder / base.digest.partition(":")[2]
+        await export(self._home(org), repository, base.digest, folder=place)
+        return place
+
+    async def pull(
+        self, org: OrgRef, reference: str, platforms: Sequence[str]
+    ) -> Sequence[BaseImage]:
+        """From where it is published, as it is there now: pins it, or pins it anew."""
         name = _parsed(reference)
-        repository, home = repository_of(name), self._home(org)
-        _, body = await home.manifest(repository, digest)
-        said = json.loads(body)
-        config = await self._config(home, repository, said["config"])
-        layers = tuple(
-            Layer(each["digest"], diff_id, each["size"], each["mediaType"])
-            for each, diff_id in zip(said["layers"], config["rootfs"]["diff_ids"], strict=True)
+        remote, home = self._registries.remote(name.registry), self._home(org)
+        wanted = [parse_platform(each) for each in platforms]
+        tag = name.digest or name.tag or "latest"
+        found = await images_of(remote, name.repository, tag, platforms=wanted)
+        pinned = []
+        for platform, described, manifest in found:
+            here = repository_of(name)
+            await copy(remote, home, manifest, source=name.repository, target=here)
+            await home.put_manifest(here, described.digest, manifest, described.media_type)
+            pinned.append(
+                await self._adopt(org, name, platform, digest=described.digest, source="pull")
+            )
+        return pinned
+
+    async def bring(self, org: OrgRef, reference: str, file: Path) -> Sequence[BaseImage]:
+        """Pins what an OCI layout or a docker archive holds, for every platform in it."""
+        name, home = _parsed(reference), self._home(org)
+        pinned = []
+        async with open_layout(file) as layout:
+            for image in layout.images:
+                digest = await layout.push(
+                    image, home, repository=repository_of(name), reference=image.descriptor.digest
+                )
+                pinned.append(
+                    await self._adopt(org, name, image.platform, digest=digest, source="import")
+                )
+        return pinned
+
+    async def all(self, org_id: UUID) -> Sequence[PinnedBase]:
+        async with self._database.read() as tx:
+            return await tx.recipes.bases(org_id)
+
+    async def forget(self, org_id: UUID, reference: str) -> None:
+        """Images that were built on it keep its layers."""
+        name = str(_parsed(reference))
+        async with self._database.transaction() as tx:
+            if not await tx.recipes.unpin(org_id, name):
+                raise BaseImageNotFoundError(name)
+
+    async def _adopt(
+        self, org: OrgRef, name: Reference, platform: Platform, *, digest: str, source: str
+    ) -> BaseImage:
+        base = await self._looking.look(
+            self._home(org), repository_of(name), str(name), digest=digest, platform=str(platform)
         )
-        seen = await self._look(home, repository, layers)
-        base = _described(_Base(str(name), digest, platform, layers), config, seen)
         async with self._database.transaction() as tx:
             await tx.recipes.pin(org.org_id, base, source=source)
         return base
-
-    async def _config(
-        self, home: Remote, repository: str, described: dict[str, Any]
-    ) -> dict[str, Any]:
-        if described["size"] > _CONFIG_BYTES:
-            raise BuildFailedError("image-invalid", "its config is larger than 4 MiB")
-        pieces = home.blob(repository, described["digest"], size=described["size"])
-        config: dict[str, Any] = json.loads(b"".join([each async for each in pieces]))
-        return config
-
-    async def _look(self, home: Remote, repository: str, layers: Sequence[Layer]) -> Looked:
-        with tempfile.TemporaryDirectory(dir=self._work) as folder:
-            files = []
-            for number, layer in enumerate(layers):
-                file = Path(folder, str(number))
-                pieces = home.blob(repository, layer.digest, size=layer.size_bytes)
-                await save(pieces, file)
-                files.append((file, layer.media_type))
-            return await asyncio.to_thread(look, files)
 
 
 def repository_of(reference: Reference) -> str:
@@ -117,23 +157,3 @@ def _parsed(reference: str) -> Reference:
         return parse_reference(reference)
     except ReferenceInvalidError as error:
         raise BuildFailedError("base-image-invalid", str(error)) from error
-
-
-def _described(base: _Base, config: dict[str, Any], seen: Looked) -> BaseImage:
-    said = config.get("config") or {}
-    env = tuple(str(each) for each in said.get("Env") or ())
-    given = dict(each.split("=", 1) for each in env if "=" in each)
-    labels = sorted((str(key), str(value)) for key, value in (said.get("Labels") or {}).items())
-    return BaseImage(
-        reference=base.reference,
-        digest=base.digest,
-        platform=base.platform,
-        layers=base.layers,
-        env=env,
-        labels=tuple(labels),
-        pythons=plan.pythons_of(seen.names, seen.texts, given),
-        libc=plan.libc_of(seen.names, seen.texts),
-        has_bash=plan.has_bash(seen.names),
-        passwd=seen.texts.get("etc/passwd", ""),
-        group=seen.texts.get("etc/group", ""),
-    )

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from libs.chassis.client import OrgRef
 from services.builder import plan
 from services.builder.domain import BaseImage, Layer, Model, Target
 from services.builder.environments import Uv
@@ -25,6 +26,10 @@ class Work:
     lock: str
     pushing: Pushing
 
+    @property
+    def org(self) -> OrgRef:
+        return OrgRef(self.job.order.org_id, self.job.order.org)
+
 
 class Layering:
     def __init__(self, bases: Bases, uv: Uv) -> None:
@@ -36,12 +41,12 @@ class Layering:
         models = (self._model(work, each) for each in work.plan.models)
         above = (self._skeleton(work), self._packages(work), *models, self._bento(work))
         async with asyncio.TaskGroup() as group:
-            placed = group.create_task(self._bases.place(work.base, work.pushing))
+            placed = group.create_task(self._bases.place(work.org, work.base, work.pushing))
             tasks = [group.create_task(each) for each in above]
         made = [layer for task in (placed, *tasks) for layer in task.result()]
-        work.job.progress.note(
-            f"    {work.pushing.pushed} pushed, {work.pushing.reused} were there"
-        )
+        pushed, reused = work.pushing.pushed, work.pushing.reused
+        work.job.progress.note(f"    {pushed} pushed, {reused} were there")
+        work.job.progress.layers_pushed, work.job.progress.layers_reused = pushed, reused
         return made
 
     async def _skeleton(self, work: Work) -> Sequence[Layer]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.builder.domain import Step
+from services.builder.domain import Report, Step
 
 
 class Progress:
@@ -17,10 +17,22 @@ class Progress:
         self.log = log
         self._said = said
         self.steps: list[Step] = []
+        self.layers_pushed = 0
+        self.layers_reused = 0
+
+    @property
+    def report(self) -> Report:
+        return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
 
     def note(self, line: str) -> None:
         with self.log.open("a") as out:
             out.write(f"{line}\n")
+        self._said()
+
+    def print(self, text: str) -> None:
+        """What a program said, as it said it."""
+        with self.log.open("a") as out:
+            out.write(text)
         self._said()
 
     @contextmanager

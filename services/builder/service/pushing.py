@@ -21,6 +21,8 @@ class Destination:
     repository: str
     tag: str
     org_id: UUID
+    registry: str = ""
+    """Its host; empty for the platform's own."""
 
 
 class Pushing:
@@ -38,7 +40,7 @@ class Pushing:
         if self._fresh:
             return None
         async with self._database.transaction() as tx:
-            known = await tx.recipes.layers(self._to.org_id, key)
+            known = await tx.recipes.layers(self._to.org_id, self._key(key))
         if known is None:
             return None
         source, layers = known
@@ -55,6 +57,13 @@ class Pushing:
             return True
         return source != repository and await remote.mount(repository, layer.digest, source=source)
 
+    async def copy(self, layer: Layer, remote: Remote, source: str) -> None:
+        """From another registry, where the image's own cannot mount it."""
+        await self._to.remote.push(
+            self._to.repository,
+            lambda: remote.blob(source, layer.digest, size=layer.size_bytes),
+        )
+
     async def push(self, key: str, entries: Iterable[Entry], *, media_type: str) -> Layer:
         listed = list(entries)
         made: list[Layer] = []
@@ -70,10 +79,14 @@ class Pushing:
         await self.keep(key, made)
         return made[0]
 
+    def _key(self, key: str) -> str:
+        """Each registry has layers of its own."""
+        return f"{self._to.registry} {key}".strip()
+
     async def keep(self, key: str, layers: Sequence[Layer]) -> None:
         async with self._database.transaction() as tx:
             await tx.recipes.keep_layers(
-                self._to.org_id, key, layers, repository=self._to.repository
+                self._to.org_id, self._key(key), layers, repository=self._to.repository
             )
 
 

@@ -7,6 +7,7 @@ from services.builder.service.builds import Builds
 from services.builder.service.following import Following
 from services.builder.service.images import Images
 from services.builder.service.making import Making
+from services.builder.service.pushes import Pushes
 from services.builder.upstream import Registry
 
 
@@ -18,3 +19,4 @@ class Workshop:
     bases: Bases
     making: Making
     registry: Registry
+    pushes: Pushes

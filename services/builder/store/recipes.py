@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from libs.chassis.postgres import Connection
-from services.builder.domain import BaseImage, Described, Layer, Made
+from services.builder.domain import BaseImage, Described, Layer, Made, PinnedBase
 
 _KEEP_LOCK: Final = """
 INSERT INTO requirements_lock (org_id, bento_digest, python, platform, body)
@@ -44,6 +44,9 @@ VALUES ($1, $2, $3, $4, $5::text::jsonb, $6)
 ON CONFLICT (org_id, reference, platform) DO UPDATE
 SET digest = excluded.digest, body = excluded.body, source = excluded.source, pinned_at = now()
 """
+_UNPIN: Final = """
+DELETE FROM base_image WHERE org_id = $1 AND reference = $2 RETURNING true
+"""
 _LAYERS: Final = """
 UPDATE layer_cache SET used_at = now() WHERE org_id = $1 AND key = $2 RETURNING repository, layers
 """
@@ -53,15 +56,15 @@ ON CONFLICT (org_id, key) DO UPDATE
 SET layers = excluded.layers, repository = excluded.repository, used_at = now()
 """
 _IMAGE: Final = """
-SELECT digest, size_bytes, repository, build_id FROM image
+SELECT digest, size_bytes, repository, tag, registry FROM image
 WHERE org_id = $1 AND plan_digest = $2
 """
 _KEEP_IMAGE: Final = """
-INSERT INTO image (org_id, plan_digest, digest, size_bytes, repository, build_id)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO image (org_id, plan_digest, digest, size_bytes, repository, tag, registry)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (org_id, plan_digest) DO UPDATE SET digest = excluded.digest,
     size_bytes = excluded.size_bytes, repository = excluded.repository,
-    build_id = excluded.build_id, made_at = now()
+    tag = excluded.tag, registry = excluded.registry, made_at = now()
 """
 
 _BASE_OF: Final = TypeAdapter(BaseImage)
@@ -102,8 +105,12 @@ class RecipeStore:
         found = await self._connection.fetchval(_BASE, org_id, reference, platform)
         return None if found is None else _BASE_OF.validate_json(found)
 
-    async def bases(self, org_id: UUID) -> Sequence[dict[str, Any]]:
-        return [dict(row) for row in await self._connection.fetch(_BASES, org_id)]
+    async def bases(self, org_id: UUID) -> Sequence[PinnedBase]:
+        rows = await self._connection.fetch(_BASES, org_id)
+        return [PinnedBase(**dict(row)) for row in rows]
+
+    async def unpin(self, org_id: UUID, reference: str) -> bool:
+        return await self._connection.fetchval(_UNPIN, org_id, reference) is not None
 
     async def pin(self, org_id: UUID, base: BaseImage, *, source: str) -> None:
         body = to_json(base).decode()
@@ -128,7 +135,7 @@ class RecipeStore:
         return None if row is None else Made(**dict(row))
 
     async def keep_image(self, org_id: UUID, plan_digest: str, made: Made) -> None:
-        row = (made.digest, made.size_bytes, made.repository, made.build_id)
+        row = (made.digest, made.size_bytes, made.repository, made.tag, made.registry)
         await self._connection.execute(_KEEP_IMAGE, org_id, plan_digest, *row)
 
 

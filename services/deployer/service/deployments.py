@@ -43,7 +43,10 @@ class BentoSource(Protocol):
 
 
 class Deployments:
-    """``woken`` is called with the id of each deployment that changed, after the commit."""
+    """``woken`` is called with the id of each deployment that changed, after the commit.
+
+    Where what runs is not ``isolated``, only one organisation may deploy.
+    """
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class Deployments:
         *,
         key: bytes,
         woken: Callable[[UUID], None],
+        isolated: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._bentos = bentos
         self._key = key
         self._woken = woken
+        self._isolated = isolated
         self._clock = clock
 
     async def create(self, order: Order, *, cluster: str, principal: Principal) -> UUID:
@@ -71,7 +76,7 @@ class Deployments:
         deployment = self._new(Address.parse(name), order, cluster=cluster, principal=principal)
         make = _make(deployment, order, bento, principal=principal, previous=None)
         async with self._database.transaction() as tx:
-            await _claim(tx, deployment)
+            await _claim(tx, deployment, isolated=self._isolated)
             if await tx.deployments.add(deployment):
                 await revise(tx, make, now=self._clock())
             else:
@@ -201,11 +206,11 @@ def _make(
     return Make(deployment, bento, config, layout, person_of(principal), previous=previous)
 
 
-async def _claim(tx: Tx, deployment: Deployment) -> None:
+async def _claim(tx: Tx, deployment: Deployment, *, isolated: bool) -> None:
     """Namespaces belong to one organisation, and so does all of a target that isolates nobody."""
     cluster, org_id = deployment.cluster, deployment.org_id
     namespace = deployment.address.namespace
-    if await tx.deployments.serves_another(cluster, org_id):
+    if not isolated and await tx.deployments.serves_another(cluster, org_id):
         raise NotIsolatedError
     if await tx.deployments.claim_namespace(cluster, namespace, org_id) != org_id:
         raise NamespaceTakenError(namespace)

@@ -1,6 +1,6 @@
 """The deployer's tables. All of its SQL is here; none of its decisions are."""
 
-from services.deployer.store.deployments import DeploymentStore
+from services.deployer.store.deployments import DeploymentStore, organisations
 from services.deployer.store.keys import load_key
 from services.deployer.store.replicas import ReplicaStore
 from services.deployer.store.revisions import Draft, RevisionStore
@@ -13,4 +13,5 @@ __all__ = [
     "RevisionStore",
     "SecretStore",
     "load_key",
+    "organisations",
 ]

@@ -40,6 +40,9 @@ _ALL = f"{_SELECT} ORDER BY created_at, id"
 _ACTIVE = """
     SELECT id FROM deployment WHERE goal = 'run' OR goal = 'remove' OR ended_at IS NULL
 """
+_ORGANISATIONS = """
+    SELECT count(DISTINCT org_id) FROM deployment WHERE goal = 'run' OR ended_at IS NULL
+"""
 _ADVANCE = "UPDATE deployment SET version = version + 1 WHERE id = $1 RETURNING version"
 _RELABEL = "UPDATE deployment SET labels = $2, updated_at = $3 WHERE id = $1"
 _AIM = """
@@ -65,6 +68,11 @@ _END = """
     WHERE id = $1 RETURNING generation
 """
 _REMOVE = "DELETE FROM deployment WHERE id = $1"
+
+
+async def organisations(connection: Connection) -> int:
+    """How many have something that runs, or is to run."""
+    return int(await connection.fetchval(_ORGANISATIONS))
 
 
 class DeploymentStore:

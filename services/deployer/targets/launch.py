@@ -78,12 +78,16 @@ class Folders:
 def command(launch: Launch, work: Path, *, inherited: Mapping[str, str] | None = None) -> Command:
     """``start-http-server`` of one service, on loopback, with nothing of ours around it."""
     given = os.environ if inherited is None else inherited
-    image = Path(unquote(urlsplit(launch.image_uri).path))
+    image = image_of(launch)
     return Command(
         argv=tuple(_argv(launch, image)),
         env=dict(_environment(launch, image=image, work=work, given=given)),
         cwd=work,
     )
+
+
+def image_of(launch: Launch) -> Path:
+    return Path(unquote(urlsplit(launch.image_uri).path))
 
 
 def place(work: Path, path: str, content: str) -> None:

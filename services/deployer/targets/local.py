@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,14 +18,15 @@ from libs.chassis.process import (
     adopt,
     leftovers,
     load_records,
-    rotate,
     spawn,
     stop_leftovers,
     tail,
 )
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import ATTEMPTS, Phase, Seen
-from services.deployer.targets.launch import Folders, command, needs_of, place
+from services.deployer.targets.isolation import Isolation, depth
+from services.deployer.targets.launch import Folders, command, image_of, needs_of, place
+from services.deployer.targets.logs import tend
 from services.deployer.targets.ports import Ports
 from services.deployer.targets.probes import Probes, workers
 from services.deployer.targets.target import Glance, Launch, Watch
@@ -33,12 +34,11 @@ from services.deployer.targets.watched import MISSES, Watched
 
 log = structlog.get_logger(__name__)
 
-_LOG_BYTES: Final = 16 * 2**20
-_LOGS_KEPT: Final = 3
-_LOGS_OUTLIVE: Final = timedelta(days=7)
 _ROTATE_EVERY: Final = timedelta(seconds=5)
 _CRASH_GRACE: Final = timedelta(seconds=2)
 _SWEEP_GRACE: Final = timedelta(seconds=5)
+
+_OPEN: Final = Isolation()
 
 Job = Callable[[], Awaitable[None]]
 
@@ -71,6 +71,7 @@ class LocalTarget:
         probes: Probes,
         policy: Policy,
         woken: Callable[[UUID], None],
+        isolation: Isolation = _OPEN,
     ) -> None:
         self._folders = folders
         self._marker = marker if ":" in marker else f"{marker}:deployment"
@@ -78,6 +79,7 @@ class LocalTarget:
         self._probes = probes
         self._policy = policy
         self._woken = woken
+        self._isolation = isolation
         self._watched: dict[UUID, Watched] = {}
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._found = {each.name: each for each in load_records(folders.records)}
@@ -95,7 +97,7 @@ class LocalTarget:
             live = {each.log for each in self._watched.values()}
             for path in self._folders.every_log():
                 try:
-                    await asyncio.to_thread(_tend, path, live=path in live)
+                    await asyncio.to_thread(tend, path, live=path in live)
                 except OSError as error:  # removed meanwhile, or the disk is full
                     log.warning("target.log_not_tended", path=str(path), reason=str(error))
             await asyncio.sleep(_ROTATE_EVERY.total_seconds())
@@ -143,13 +145,11 @@ class LocalTarget:
         (work / "tmp").mkdir(parents=True, exist_ok=True)
         for path, content in launch.files:
             place(work, path, content)
-        return spawn(
-            self._folders.records,
-            str(launch.replica.id),
-            command(launch, work),
-            log=self._folders.log(launch.replica),
-            marker=self._marker,
-        )
+        self._isolation.hand_over(work)
+        records, log_path = self._folders.records, self._folders.log(launch.replica)
+        with self._isolation.around(command(launch, work), image_of(launch)) as begun:
+            name = str(launch.replica.id)
+            return spawn(records, name, begun, log=log_path, marker=self._marker)
 
     def stop(self, replica: Replica) -> None:
         self._end(replica, self._policy.grace, gone=True)
@@ -189,6 +189,8 @@ class LocalTarget:
                 watched.begun(process, needs_of(record.argv), _now())
                 self._await_end(replica, process)
                 log.info("replica.adopted", **_about(replica), pid=process.pid)
+                if self._isolation.isolates and not depth(record.argv):
+                    self._crashed(replica, watched, "it is not isolated, as others are")
             elif record is not None:
                 record.path.unlink(missing_ok=True)
         return watched
@@ -219,7 +221,8 @@ class LocalTarget:
         if ready and now - watched.looked_at < self._policy.probe.total_seconds():
             return None
         watched.looked_at = now
-        if not watched.staffed(workers(process.pid), attempts=ATTEMPTS):
+        present = workers(process.pid, below=depth(process.record.argv))
+        if not watched.staffed(present, attempts=ATTEMPTS):
             return self._crashed(watch.replica, watched, "it lost its workers")
         answered = await self._probes.ok(
             watch.replica.url + (watch.livez if ready else watch.readyz)
@@ -269,13 +272,6 @@ class LocalTarget:
             self._woken(replica.deployment_id)
 
         self._jobs.put_nowait(wait)
-
-
-def _tend(path: Path, *, live: bool) -> None:
-    if live:
-        rotate(path, max_bytes=_LOG_BYTES, keep=_LOGS_KEPT)
-    elif datetime.now(UTC) - datetime.fromtimestamp(path.stat().st_mtime, UTC) > _LOGS_OUTLIVE:
-        path.unlink()
 
 
 async def _awaited(job: Job) -> None:

@@ -38,10 +38,17 @@ async def open_probes() -> AsyncIterator[Probes]:
         yield Probes(session)
 
 
-def workers(pid: int) -> frozenset[int]:
-    """The processes that do the work below a server: BentoML's own, not what a model starts."""
+def workers(pid: int, *, below: int = 0) -> frozenset[int]:
+    """The processes that do the work below a server: BentoML's own, not what a model starts.
+
+    The server is ``below`` generations after ``pid``.
+    """
     try:
-        children = psutil.Process(pid).children()
+        family = psutil.Process(pid).children(recursive=below > 0)
+        for _ in range(below):  # what became an orphan inside is younger than the server
+            begun = [(each.create_time(), each.pid) for each in family if each.ppid() == pid]
+            pid = min(begun)[1] if begun else -1
+        children = [each for each in family if each.ppid() == pid] if below else family
     except psutil.Error:
         return frozenset()
     return frozenset(child.pid for child in children if _is_worker(child))

@@ -1,6 +1,7 @@
 """The local target with real processes: a server that behaves as BentoML's does, and misbehaves."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from libs.chassis.process import leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase, Seen
 from services.deployer.targets import Folders, Launch, LocalTarget, Policy, Ports, Probes, Watch
+from services.deployer.targets.isolation import Isolation
 from services.deployer.targets.probes import open_probes
 from tests.support.loops import running
 
@@ -36,7 +38,13 @@ class Lane:
         port = self.target.choose_port(set())
         return Replica(uuid7(), self.deployment_id, uuid7(), service, 0, port)
 
-    def start(self, replica: Replica, behaviour: str = "", **envs: str) -> None:
+    def start(
+        self,
+        replica: Replica,
+        behaviour: str = "",
+        files: tuple[tuple[str, str], ...] = (),
+        **envs: str,
+    ) -> None:
         self.target.start(
             Launch(
                 replica=replica,
@@ -44,6 +52,7 @@ class Lane:
                 needs={},
                 envs=(("BEHAVIOUR", behaviour), *envs.items()),
                 overrides={},
+                files=files,
             )
         )
 
@@ -65,7 +74,14 @@ class Lane:
         await self.until(replica, lambda seen: seen.phase is Phase.READY)
 
 
-def lane_in(root: Path, image: Path, probes: Probes, *, start: float = 20) -> Lane:
+def lane_in(
+    root: Path,
+    image: Path,
+    probes: Probes,
+    *,
+    start: float = 20,
+    isolation: Isolation = Isolation(),  # noqa: B008 - it never changes
+) -> Lane:
     woken: list[UUID] = []
     folders = Folders(root)
     policy = Policy(
@@ -78,20 +94,32 @@ def lane_in(root: Path, image: Path, probes: Probes, *, start: float = 20) -> La
         probes=probes,
         policy=policy,
         woken=woken.append,
+        isolation=isolation,
     )
     return Lane(target, folders, image, woken)
 
 
+def image_at(home: Path, program: Path) -> Path:
+    """As the builder makes it: the environment is beside it and links to an interpreter."""
+    image, environment = home / "builder/images/own", home / "builder/environments/own"
+    packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    package = environment / packages / "bentoml"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copy(program, package / "__main__.py")
+    interpreter = Path(sys.executable).resolve()
+    (environment / "bin").mkdir()
+    (environment / "bin/python").symlink_to(interpreter)
+    (environment / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
+    (image / "bento").mkdir(parents=True)
+    (image / "environment").symlink_to("../../environments/own")
+    return image
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """An image whose interpreter is the pretended server."""
-    image = tmp_path / "image"
-    (image / "bento").mkdir(parents=True)
-    program = image / "environment" / "bin" / "python"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SERVER} "$@"\n')
-    program.chmod(0o755)
-    return image
+    """An image whose BentoML is the pretended server."""
+    return image_at(tmp_path, SERVER)
 
 
 @pytest.fixture

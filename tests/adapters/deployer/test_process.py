@@ -14,6 +14,13 @@ from tests.support.deployer_process import DeployerProcess, deployer_process, pi
 from tests.support.loops import eventually
 from tests.support.nats import NatsServer
 
+OF_ANOTHER = """
+    INSERT INTO deployment (id, org_id, org, cluster, namespace, name, goal, labels, creator, cause,
+                            created_at, updated_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'other', cluster, 'other', name, 'run', labels,
+           creator, cause, created_at, updated_at
+    FROM deployment
+"""
 CREATE = {"bento": "gateway:v1", "name": "gw", "services": {}}
 
 
@@ -98,3 +105,22 @@ async def test_a_stop_is_quick_and_leaves_the_models_alone(deployer: DeployerPro
     assert deployer.stop() == 0
 
     assert all(identify(pid) for pid in before)
+
+
+@pytest.mark.parametrize("isolation", ["none", "auto"])
+async def test_several_organisations_are_served_by_one_that_isolates(
+    deployer: DeployerProcess, isolation: str
+) -> None:
+    deployer.environment["YOKOCHO_DEPLOYER_ISOLATION"] = isolation
+    await deployer.call("POST", "/api/v2/deployments?cluster=", CREATE)
+    await deployer.pool.execute(OF_ANOTHER)
+    deployer.kill()
+    deployer.start()
+
+    if isolation == "auto":
+        assert await deployer.call("GET", "/api/deployments")
+    else:
+        assert deployer.process is not None
+        assert await asyncio.to_thread(deployer.process.wait, 20) == 2
+        said = deployer.log.read_text()
+        assert "several organisations deploy here, and their models are not isolated" in said

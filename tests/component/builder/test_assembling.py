@@ -1,70 +1,186 @@
 """Images that are written layer by layer: what is in them, and what later builds find again."""
 
+import io
 import json
-from collections.abc import Mapping
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from libs.chassis.client import OrgRef
-from services.builder.domain import BuildView, Wish
+from libs.chassis.postgres import Pool
+from libs.contracts.deployer import PinnedModel
+from services.builder.domain import BuildView, Strategy, Wish
 from services.builder.oci import Remote
-from tests.support.base_image import base_image
-from tests.support.builder import ORG, PYTHON, Yard
+from services.builder.plan import BENTO, DEFAULT_COMMANDS, ENTRYPOINT, Naming
+from tests.support.based import REFERENCE, WHO, on_base
+from tests.support.builder import ORG, Yard, building
+from tests.support.little_image import PYTHON_FILES, little_image
+from tests.support.oci_registries import registry_of
 
-pytestmark = pytest.mark.skipif(PYTHON != "3.11", reason="the base image has Python 3.11")
-REFERENCE = "python:3.11-slim"
-
-
-async def on_base(yard: Yard) -> Remote:
-    """The base image, pinned."""
-    home = yard.home(OrgRef(ORG, "default"))
-    layout = base_image()
-    repository = "base/docker.io/library/python"
-    index = json.loads((layout / "index.json").read_text())
-    [found] = index["manifests"]
-    body = _blob(layout, found["digest"])
-    manifest = json.loads(body)
-    for each in (manifest["config"], *manifest["layers"]):
-        await home.push_bytes(repository, _blob(layout, each["digest"]))
-    await home.put_manifest(repository, found["digest"], body, found["mediaType"])
-    await yard.shop.bases.adopt(
-        OrgRef(ORG, "default"),
-        REFERENCE,
-        platform="linux/amd64",
-        digest=found["digest"],
-        source="a test",
-    )
-    return home
+NAME = "yatai-bentos"
+FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
+IMAGE = {"python_version": "3.11"}
 
 
-def _blob(layout: Path, digest: str) -> bytes:
-    return (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+@pytest.fixture
+async def home(yard: Yard) -> Remote:
+    """The registry, with a base image for two platforms in it."""
+    return await on_base(yard)
 
 
-async def build(yard: Yard, tag: str, wish: Wish | None = None) -> BuildView:
-    build = await yard.order(tag, wish or Wish())
-    return await yard.ended(build)
+async def build(yard: Yard, tag: str, wish: Wish | None = None, **image: Any) -> BuildView:
+    await yard.push(tag, image={**IMAGE, **image}, files=FILES)
+    return await again(yard, tag, wish)
 
 
-async def document(home: Remote, digest: str) -> Mapping[str, Any]:
-    _, body = await home.manifest("yatai-bentos", digest)
-    found: Mapping[str, Any] = json.loads(body)
+async def again(yard: Yard, tag: str, wish: Wish | None = None) -> BuildView:
+    return await yard.ended(await yard.order(tag, wish or Wish()))
+
+
+async def document(home: Remote, digest: str | None) -> dict[str, Any]:
+    assert digest is not None
+    _, body = await home.manifest(NAME, digest)
+    found: dict[str, Any] = json.loads(body)
     return found
 
 
-async def test_an_image_is_assembled_and_found_again(yard: Yard) -> None:
-    home = await on_base(yard)
-    await yard.push("fox:v1", files={"env/docker/entrypoint.sh": "#!/bin/bash\n"})
+async def layers(home: Remote, build: BuildView) -> list[str]:
+    return [each["digest"] for each in (await document(home, build.image_digest))["layers"]]
+
+
+async def content(home: Remote, described: dict[str, Any]) -> bytes:
+    pieces = home.blob(NAME, described["digest"], size=described["size"])
+    return b"".join([each async for each in pieces])
+
+
+async def members(home: Remote, build: BuildView) -> dict[str, tarfile.TarInfo]:
+    """All that lies above the base image."""
+    manifest = await document(home, build.image_digest)
+    found = {}
+    for each in manifest["layers"][1:]:
+        packed = io.BytesIO(await content(home, each))
+        with tarfile.open(fileobj=packed) as tar:
+            found.update({member.name: member for member in tar})
+    return found
+
+
+@pytest.mark.usefixtures("home")
+async def test_an_image_is_found_again_and_made_again_byte_for_byte(yard: Yard) -> None:
     first = await build(yard, "fox:v1")
-    assert (first.status, first.strategy, first.reused) == ("built", "assemble", False), yard.log(
-        first.id
-    )
-    assert first.uri == f"oci://yatai-bentos:yatai.fox.v1@{first.image_digest}"
-    again = await build(yard, "fox:v1")
-    assert (again.image_digest, again.reused) == (first.image_digest, True)
-    anew = await build(yard, "fox:v1", Wish(no_cache=True))
-    assert (anew.image_digest, anew.reused) == (first.image_digest, False), "byte for byte"
-    manifest = await document(home, str(first.image_digest))
-    assert len(manifest["layers"]) == 4
+    assert (first.status, first.strategy, first.reused) == ("built", "assemble", False), first
+    assert first.uri == f"oci://{NAME}:yatai.fox.v1@{first.image_digest}"
+    found = await again(yard, "fox:v1")
+    assert (found.image_digest, found.reused) == (first.image_digest, True)
+    anew = await again(yard, "fox:v1", Wish(no_cache=True))
+    assert (anew.image_digest, anew.reused) == (first.image_digest, False)
+
+
+async def test_it_has_the_paths_and_the_user_of_bentomls_own_containers(
+    yard: Yard, home: Remote
+) -> None:
+    built = await build(yard, "fox:v1", envs=[])
+    config = json.loads(await content(home, (await document(home, built.image_digest))["config"]))[
+        "config"
+    ]
+    assert config["User"] == "bentoml"
+    assert config["Entrypoint"] == [ENTRYPOINT]
+    assert set(config["ExposedPorts"]) == {"3000/tcp", "3001/tcp"}
+    assert f"BENTO_PATH={BENTO}" in config["Env"]
+    found = await members(home, built)
+    entrypoint = found[ENTRYPOINT.lstrip("/")]
+    assert (entrypoint.mode, entrypoint.uid, entrypoint.mtime) == (0o755, 1034, 0)
+    assert found["app/.venv/bin/python"].linkname == "/usr/local/bin/python3.11"
+    assert "app/.venv/lib/python3.11/site-packages/bentoml/__init__.py" in found
+    assert not [name for name in found if name.endswith(".pyc")]
+
+
+async def test_other_code_shares_every_layer_but_its_own(yard: Yard, home: Remote) -> None:
+    one, other = await build(yard, "fox:v1"), await build(yard, "hen:v1")
+    first, second = await layers(home, one), await layers(home, other)
+    assert first[:-1] == second[:-1]
+    assert first[-1] != second[-1]
+
+
+async def test_a_model_is_a_layer_that_bentos_share(yard: Yard, home: Remote) -> None:
+    digest = await yard.push_model("weights:m1")
+    model = PinnedModel(repository="weights", version="m1", digest=digest)
+    for tag in ("fox:v1", "hen:v1"):
+        await yard.push(tag, image=IMAGE, files=FILES, models=["weights:m1"])
+    one, other = await again(yard, "fox:v1"), await again(yard, "hen:v1")
+    assert (await layers(home, one))[:-1] == (await layers(home, other))[:-1]
+    found = await members(home, one)
+    below = f"{BENTO}/models/{model.repository}".lstrip("/")
+    assert {f"{below}/m1/weights", f"{below}/m1/model.yaml", f"{below}/latest"} <= found.keys()
+
+
+async def test_two_platforms_are_one_index(yard: Yard, home: Remote) -> None:
+    built = await build(yard, "fox:v1", Wish(platforms=("linux/arm64", "linux/amd64")))
+    assert built.status == "built", built.reason
+    index = await document(home, built.image_digest)
+    assert [each["platform"]["architecture"] for each in index["manifests"]] == ["amd64", "arm64"]
+    for each in index["manifests"]:
+        config = (await document(home, each["digest"]))["config"]
+        said = json.loads(await content(home, config))
+        assert said["architecture"] == each["platform"]["architecture"]
+
+
+@pytest.mark.usefixtures("home")
+async def test_the_default_command_is_left_out_and_said(yard: Yard) -> None:
+    built = await build(yard, "fox:v1", commands=sorted(DEFAULT_COMMANDS))
+    assert built.strategy == "assemble"
+    assert len([each for each in built.why if each.startswith("left out")]) == 4
+
+
+@pytest.mark.parametrize(
+    ("image", "wish", "code", "words"),
+    [
+        (
+            {"python_version": "3.12", "base_image": REFERENCE},
+            Wish(),
+            "python-version-absent",
+            "it has: 3.11.9",
+        ),
+        (
+            {"commands": ["pip list"]},
+            Wish(Strategy.ASSEMBLE),
+            "strategy-impossible",
+            "it runs a command: pip list",
+        ),
+        ({"base_image": "Not An Image"}, Wish(), "base-image-invalid", "Not An Image"),
+        ({}, Wish(platforms=("linux/riscv64",)), "base-image-absent", "base-images import"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+async def test_what_cannot_be_is_refused_in_words(
+    yard: Yard, image: dict[str, Any], wish: Wish, *, code: str, words: str
+) -> None:
+    built = await build(yard, "fox:v1", wish, **image)
+    assert (built.status, built.code) == ("failed", code), built.reason
+    assert words in str(built.reason)
+
+
+async def test_base_images_come_from_other_registries_and_images_go_there(
+    pool: Pool, shelves: Pool, tmp_path: Path
+) -> None:
+    with registry_of("docker-registry", tmp_path / "other") as url:
+        host = url.removeprefix("http://")
+        naming = Naming(registry=f"{host}/team")
+        async with building(pool, shelves, tmp_path, plain_http=[host], naming=naming) as yard:
+            await yard.shop.bases.bring(WHO, REFERENCE, little_image(tmp_path / "base"))
+            built = await build(yard, "fox:v1")
+            assert built.uri == f"oci://{host}/team/{NAME}:yatai.fox.v1@{built.image_digest}"
+            assert (await again(yard, "fox:v1")).reused
+            reference = f"{host}/team/{NAME}:yatai.fox.v1"
+            onto = await build(yard, "hen:v1", base_image=reference)
+            assert (onto.status, onto.code) == ("built", None), onto.reason
+            pinned = (await yard.shop.bases.all(ORG))[0]
+            assert (pinned.reference, pinned.source) == (reference, "pull")
+
+
+async def test_a_base_image_without_what_is_needed_says_so(yard: Yard, tmp_path: Path) -> None:
+    files = {name: text for name, text in PYTHON_FILES.items() if "dpkg" not in name}
+    layout = little_image(tmp_path / "base", files=files)
+    await yard.shop.bases.bring(WHO, REFERENCE, layout)
+    built = await build(yard, "fox:v1")
+    assert (built.status, built.code) == ("failed", "platform-not-supported")

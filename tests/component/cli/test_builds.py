@@ -161,3 +161,15 @@ async def test_a_lost_connection_costs_no_line_and_repeats_none(person: Person) 
     assert "\n".join(shown) + "\n" == person.yard.log(build)
     assert len(asked) == 2
     assert [b"last-event-id: 0\r\n" in each.lower() for each in asked] == [True, False]
+
+
+async def test_a_build_that_is_cancelled_says_so_to_whoever_follows(person: Person) -> None:
+    process = await person.start("build", "fox:v1")
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        await process.stderr.readline()
+        told = await person.json("builds", "cancel", "fox:v1")
+        out, _ = await process.communicate()
+
+    assert told["status"] == "cancelled"
+    assert (process.returncode, b"status    cancelled" in out) == (1, True)

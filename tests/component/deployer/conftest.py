@@ -171,7 +171,13 @@ def principal() -> Principal:
 
 
 @pytest.fixture
-async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
+def isolated() -> bool:
+    """Whether what runs is: a test of where it is parametrizes this."""
+    return False
+
+
+@pytest.fixture
+async def house(pool: Pool, tmp_path: Path, *, isolated: bool) -> AsyncIterator[House]:
     bentos, keeper, processes = Bentos(), Keeper(), Processes(tmp_path)
     database = Database(pool, Tx.bind)
     woken: list[UUID] = []
@@ -182,7 +188,9 @@ async def house(pool: Pool, tmp_path: Path) -> AsyncIterator[House]:
     controller = Controller(
         rollouts, processes, secrets=secrets, keeper=keeper, shelf=bentos, drain=timedelta(0)
     )
-    deployments = Deployments(database, bentos, key=b"k" * 32, woken=woken.append)
+    deployments = Deployments(
+        database, bentos, key=b"k" * 32, woken=woken.append, isolated=isolated
+    )
     reading = Reading(database)
 
     async def authenticate(request: web.Request) -> Principal:

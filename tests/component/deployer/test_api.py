@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from services.deployer.store import organisations
 from tests.component.deployer.conftest import House
 from tests.support.deployer import manifest
 
@@ -200,6 +201,30 @@ async def test_one_organisation_neither_sees_nor_joins_the_other(house: House) -
 
     assert status == 404
     assert listed["total"] == 0
+
+
+@pytest.mark.parametrize("isolated", [False, True], ids=["together", "isolated"])
+async def test_a_second_organisation_deploys_where_what_runs_is_isolated(
+    house: House, *, isolated: bool
+) -> None:
+    house.bentos.put("gateway:v1")
+    house.bentos.orgs.add(UUID(STRANGER["X-Test-Org"]))
+    await house.deploy("gateway:v1", "gw")
+
+    house.session.headers.update(STRANGER)
+    place = "/api/v2/deployments?cluster="
+    own = {"bento": "gateway:v1", "name": "theirs.gw"}
+    status, told = await house.call("POST", place, own)
+    async with house.pool.acquire() as connection:
+        present = await organisations(connection)
+
+    if isolated:
+        assert (status, present) == (200, 2)
+        taken = (await house.call("POST", place, {**own, "name": "default.other"}))[1]
+        assert taken["type"] == "/problems/namespace-taken"
+    else:
+        assert (status, told["type"]) == (403, "/problems/organisation-not-isolated")
+        assert present == 1
 
 
 async def test_our_own_view_shows_processes_and_says_what_is_not_enforced(house: House) -> None:

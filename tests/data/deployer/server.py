@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 def work(descriptor: int) -> None:
     """The worker: serves the socket of the server above it, in a session of its own."""
     if BEHAVIOUR == "worker-crash":
-        time.sleep(0.5)
+        time.sleep(1.5)  # longer than a probe that hangs: somebody must have seen it
         sys.exit("the worker broke")
     server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
     server.daemon_threads = False

@@ -1,5 +1,6 @@
 """Who asks a registry: credentials and what is made of them."""
 
+from services.builder.oci.access.dockerconfig import DockerConfigInvalidError, credentials_of
 from services.builder.oci.access.protocol import (
     Access,
     AnonymousAccess,
@@ -14,5 +15,7 @@ __all__ = [
     "BasicAccess",
     "CalledAccess",
     "Credentials",
+    "DockerConfigInvalidError",
     "TokenAccess",
+    "credentials_of",
 ]

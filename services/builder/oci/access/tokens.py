@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -27,6 +28,7 @@ _LONGEST: Final = 3600
 _MARGIN: Final = 0.8
 """Of a token's life it is used: what is sent with it takes its time."""
 _MOST_KEPT: Final = 1000
+_PATIENCE: Final = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +66,29 @@ class TokenAccess:
         *,
         plain_http: bool = False,
         ssl: Trust = True,
-        patience: Patience | None = None,
+        patience: Patience = _PATIENCE,
     ) -> None:
         self._session = session
         self._credentials = credentials
         self._plain_http = plain_http
         self._ssl = ssl
-        self._patience = patience or Patience()
+        self._patience = patience
         self._realm: _Realm | None = None
         self._basic = False
         self._kept: dict[str, _Kept] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._given: WeakKeyDictionary[asyncio.Task[Any], _Kept | None] = WeakKeyDictionary()
 
     async def authorization(self, *, challenge: str | None, scope: str) -> str | None:
         if challenge is None:
             if self._basic:
                 return self._named()
+            self._give(None)
             return await self._token(scope) if self._realm else None
         wanted = {each.scheme: each for each in reversed(parse_challenges(challenge))}
         if (bearer := wanted.get("bearer")) is not None:
-            known = self._kept.pop(scope, None)
             self._realm = self._read(bearer)
-            return await self._token(scope, besides=known)
+            return await self._token(scope, besides=self._given_last())
         if "basic" in wanted and self._named() and not self._basic:
             self._basic = True
             return self._named()
@@ -119,23 +122,25 @@ class TokenAccess:
                     self._kept.clear()
                     self._locks.clear()
                 self._kept[scope] = kept
+        self._give(kept)
         return f"Bearer {kept.value}"
 
+    def _give(self, kept: _Kept | None) -> None:
+        if (task := asyncio.current_task()) is not None:
+            self._given[task] = kept
+
+    def _given_last(self) -> _Kept | None:
+        """What the registry refused: of many who were refused, one asks for another token."""
+        task = asyncio.current_task()
+        return self._given.get(task) if task else None
+
     async def _asked(self, scope: str) -> _Kept:
-        turn = 0
-        while True:
-            begun = _now()
-            try:
-                answer = await self._ask(scope)
-                if is_passing(answer.status):
-                    raise refusal(self._name, replace(answer, body=b""))
-                return self._understood(answer, begun)
-            except RegistryUnreachableError as error:
-                turn += 1
-                wished = error.retry_after.total_seconds() if error.retry_after else 0.0
-                if turn >= self._patience.attempts or wished > self._patience.longest_pause:
-                    raise
-                await asyncio.sleep(max(wished, self._patience.pause * 2 ** (turn - 1)))
+        """Whoever asks the registry tries again, and with it this."""
+        begun = _now()
+        answer = await self._ask(scope)
+        if is_passing(answer.status):
+            raise refusal(self._name, replace(answer, body=b""))
+        return self._understood(answer, begun)
 
     async def _ask(self, scope: str) -> Answer:
         realm, known = self._realm, self._credentials

@@ -1,6 +1,8 @@
 """Registries of all makes that are at hand: ours, and those that everybody has."""
 
-from collections.abc import AsyncIterator
+import ssl
+import traceback
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -8,12 +10,29 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from services.builder.oci import AnonymousAccess, Patience, Remote
+from services.builder.oci import Access, AnonymousAccess, Credentials, Patience, Remote
+from tests.support.oci_faults import BadRegistry, bad_registry
 from tests.support.oci_registries import PROGRAMS, registry_of
 from tests.support.postgres import PostgresServer, pool_of
 from tests.support.registry import served
 
+SECRET = "s3cret pass"
+ADA = Credentials("ada", SECRET)
 QUICK = Patience(pause=0.01, silence=5, connect=2, finishing=5)
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for _ in range(64):
+        yield b"layer" * 1000
+
+
+def at(session: aiohttp.ClientSession, url: str, access: Access, **more: ssl.SSLContext) -> Remote:
+    return Remote(session, url, access=access, patience=QUICK, **more)
+
+
+def shown(error: BaseException) -> str:
+    """All that a log could have of it."""
+    return "".join(traceback.format_exception(error)) + repr(error)
 
 
 @pytest.fixture
@@ -30,6 +49,25 @@ async def ours(server: PostgresServer, folder: Path) -> AsyncIterator[str]:
         served(pool, folder / "blobs") as running,
     ):
         yield running.url
+
+
+@pytest.fixture
+async def bad() -> AsyncIterator[BadRegistry]:
+    async with bad_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[BadRegistry]:
+    """Where blobs really are: another host to whoever asks."""
+    async with bad_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Iterator[str]:
+    with registry_of("docker-registry", tmp_path / "docker-registry") as url:
+        yield url
 
 
 @pytest.fixture(params=["ours", *PROGRAMS])

@@ -1,4 +1,4 @@
-"""The composition root: which object knows which."""
+"""The service's objects, open for as long as it runs."""
 
 import os
 import socket
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
+import structlog
 from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.bus import Bus, Subscription, join
+from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
@@ -21,32 +22,25 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
-from libs.contracts.bus import consumers_of
-from services.builder.consumers import RequestsConsumer
-from services.builder.controller import Worker
-from services.builder.domain import Order
-from services.builder.environments import Folders, Uv
-from services.builder.http import routes
-from services.builder.oci import CalledAccess, Remote
-from services.builder.plan import name_of
-from services.builder.service import (
-    SERVICE,
-    Assembling,
-    Bases,
-    Builds,
-    Destination,
-    Environments,
-    Following,
-    Images,
-    Layering,
-    Live,
-    Making,
-    Resolving,
-    Tx,
-    Workshop,
+from libs.contracts.bus import ConsumerSpec, consumers_of
+from services.builder.consumers import BentosConsumer, RequestsConsumer
+from services.builder.containers import (
+    Buildah,
+    BuildahUnavailableError,
+    NamespaceUnavailableError,
 )
+from services.builder.controller import Lanes, Worker
+from services.builder.domain import Preferences
+from services.builder.environments import Children, Folders, Uv
+from services.builder.http import routes
+from services.builder.oci import CalledAccess, Registries, Remote
+from services.builder.plan import Naming
+from services.builder.service import SERVICE, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
+from services.builder.wiring.workshop import Tools, workshop
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +57,38 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
         open_session() as session,
+        _buildah(settings) as buildah,
     ):
-        yield _parts(settings, pool, bus, session=session)
+        yield _parts(settings, pool, bus, session=session, buildah=buildah)
 
 
-def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientSession) -> Parts:
+def _parts(
+    settings: Settings,
+    pool: Pool,
+    bus: Bus,
+    *,
+    session: aiohttp.ClientSession,
+    buildah: Buildah | None,
+) -> Parts:
     relay, wake, live = Wake(), Wake(), Live()
     database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
-    shop = workshop(
-        database,
-        folders,
-        registry=_registry(settings, session),
-        uv=Uv(index_url=settings.index_url),
-        home=partial(_home, settings, session),
-        image_name=settings.image_name,
-        wake=wake,
-        live=live,
-    )
-    worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
+    tools = _tools(settings, session, buildah)
+    registry = _registry(settings, session)
+    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+    worker = _worker(settings, shop, wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop),
+            routes(shop, folders, largest_base=settings.largest_base_image),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
         ),
         background={
             **{
-                spec.durable: Subscription(
-                    bus, spec, RequestsConsumer(shop.builds, consumer=spec.durable), letters
-                ).run
+                spec.durable: Subscription(bus, spec, _consumer(spec, shop), letters).run
                 for spec in consumers_of(SERVICE)
             },
             "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
@@ -109,46 +102,61 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
     )
 
 
-def workshop(
-    database: Database[Tx],
-    folders: Folders,
-    *,
-    registry: Registry,
-    uv: Uv,
-    home: Callable[[OrgRef], Remote],
-    image_name: str,
-    wake: Wake,
-    live: Live,
-) -> Workshop:
-    """The use cases, on what they are given."""
-    builds = Builds(database, woken=wake.set)
-    bases = Bases(database, home, work=folders.scratch())
-    resolving = Resolving(database, uv)
-    assembling = Assembling(
-        database,
-        builds,
-        resolving=resolving,
-        bases=bases,
-        layering=Layering(bases, uv),
-        destination=partial(_destination, image_name, home),
-    )
-    environments = Environments(builds, resolving, folders=folders, uv=uv)
-    making = Making(
-        {"environment": environments, "oci": assembling},
-        registry=registry,
-        folders=folders,
-        live=live,
-    )
-    following = Following(builds, live, folders=folders)
-    return Workshop(builds, following, Images(database, folders), bases, making, registry)
-
-
 def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
     def call() -> None:
         for each in committed:
             each()
 
     return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
+
+
+def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
+    match spec.purpose:
+        case "bentos":
+            return BentosConsumer(shop.pushes, consumer=spec.durable)
+        case _:
+            return RequestsConsumer(shop.builds, consumer=spec.durable)
+
+
+def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
+    lanes = Lanes(settings.lanes, settings.lanes_per_org, settings.timeout)
+    return Worker(shop.builds, shop.making, lanes=lanes, wake=wake)
+
+
+@asynccontextmanager
+async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
+    """None where the machine has none, or cannot keep its commands apart: the log says why."""
+    commands = settings.commands
+    found = Buildah(
+        settings.root.resolve() / "buildah",
+        isolation=commands.isolation,
+        network=commands.network,
+        ca_bundle=commands.ca_bundle,
+    )
+    try:
+        await found.start()
+    except (BuildahUnavailableError, NamespaceUnavailableError) as error:
+        log.warning("buildah.unavailable", why=str(error))
+        yield None
+        return
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah | None) -> Tools:
+    children = Children(settings.marker or f"{settings.root.resolve()}:build")
+    return Tools(
+        uv=Uv(children, index_url=settings.index_url),
+        children=children,
+        home=partial(_home, settings, session),
+        registries=Registries(session, settings.registries.known()),
+        naming=Naming(settings.image_name, settings.image_registry),
+        buildah=buildah,
+        limits=settings.commands.limits(),
+        preferences=Preferences(settings.build_on_push),
+    )
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
@@ -172,11 +180,6 @@ def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Re
         return f"Bearer {token}"
 
     return Remote(session, settings.peers["registry"], access=CalledAccess(identity))
-
-
-def _destination(template: str, home: Callable[[OrgRef], Remote], order: Order) -> Destination:
-    name, tag = name_of(template, repository=order.repository, version=order.version, org=order.org)
-    return Destination(home(OrgRef(order.org_id, order.org)), name, tag, order.org_id)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

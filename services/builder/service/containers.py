@@ -1,0 +1,125 @@
+"""Container images: planned, found again where the same was built, else made by a strategy."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
+
+from services.builder import plan
+from services.builder.domain import (
+    Asked,
+    Choice,
+    Described,
+    Image,
+    Made,
+    Order,
+    Planned,
+    Strategy,
+)
+from services.builder.environments import NeedsBuildingError
+from services.builder.errors import BuildFailedError
+from services.builder.service.builds import Builds
+from services.builder.service.finished import Finished
+from services.builder.service.job import Job
+from services.builder.service.pushing import Destination
+from services.builder.service.resolving import Resolving
+
+_OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""Where a manifest names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An order for a container image, with what its bento asks for."""
+
+    job: Job
+    to: Destination
+    described: Described
+    asked: Asked
+    requirements: str
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """``digest`` names the result: what is equal gives the same image."""
+
+    digest: str
+    body: object
+    make: Callable[[], Awaitable[Made]]
+    findable: bool = True
+    """False where looking for an earlier result costs as much as having it."""
+
+
+class ContainerStrategy(Protocol):
+    async def prepare(self, task: Task) -> Prepared:
+        """Nothing is made yet. Raises ``NeedsBuildingError`` where wheels do not suffice."""
+
+
+class Containers:
+    """Builds of one plan take turns: the second finds what the first has made."""
+
+    def __init__(
+        self,
+        builds: Builds,
+        resolving: Resolving,
+        *,
+        finished: Finished,
+        destination: Callable[[Order], Destination],
+        strategies: Mapping[Strategy, ContainerStrategy],
+    ) -> None:
+        self._builds = builds
+        self._resolving = resolving
+        self._finished = finished
+        self._destination = destination
+        self._strategies = strategies
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def make(self, job: Job) -> Image:
+        order, to = job.order, self._destination(job.order)
+        with job.progress.step("plan"):
+            task = await self._task(job, to)
+            task, prepared = await self._prepared(task)
+            for line in task.choice.why:
+                job.progress.note(line)
+            planned = Planned(task.choice, prepared.digest, prepared.body)
+            await self._builds.planned(order, planned)
+        async with self._turns.setdefault(f"{order.org_id} {prepared.digest}", asyncio.Lock()):
+            known = None
+            if prepared.findable and not order.wish.no_cache:
+                known = await self._finished.find(order.org_id, prepared.digest, to)
+            made = known or await prepared.make()
+            if known is None and prepared.findable:
+                await self._finished.keep(order.org_id, prepared.digest, made)
+        job.progress.note(f"image {made.digest} {'exists' if known else 'is complete'}")
+        return Image(made.digest, made.uri, known is not None)
+
+    async def _task(self, job: Job, to: Destination) -> Task:
+        described = await self._resolving.describe(job)
+        asked = plan.read(described.manifest, fallback_python=_OWN_PYTHON)
+        requirements = plan.requirements_of(described.manifest, described.requirements)
+        source = list(plan.need_building(requirements))
+        wish = job.order.wish
+        choice = plan.choose(asked, wish, from_source=source, brings=described.brings)
+        return Task(job, to, described, asked, requirements, choice)
+
+    async def _prepared(self, task: Task) -> tuple[Task, Prepared]:
+        try:
+            return task, await self._strategy(task).prepare(task)
+        except NeedsBuildingError as error:
+            if task.job.order.wish.strategy is Strategy.ASSEMBLE:
+                raise BuildFailedError("strategy-impossible", str(error)) from error
+            why = f"a package has no wheel that fits: {error}"
+        task = replace(task, choice=Choice(Strategy.BUILDAH, (why,)))
+        return task, await self._strategy(task).prepare(task)
+
+    def _strategy(self, task: Task) -> ContainerStrategy:
+        chosen = task.choice.strategy
+        if chosen not in self._strategies:
+            why = "\n".join(task.choice.why)
+            raise BuildFailedError(
+                "strategy-unavailable", f"images are not made by {chosen} here, and\n{why}"
+            )
+        return self._strategies[chosen]

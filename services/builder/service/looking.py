@@ -1,0 +1,97 @@
+"""A base image that is in the registry, read for what it offers."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.builder import plan
+from services.builder.domain import BaseImage, Layer
+from services.builder.errors import BuildFailedError
+from services.builder.layers import Looked, look
+from services.builder.oci import Remote
+from services.builder.upstream import save
+
+_CONFIG_BYTES: Final = 4 * 2**20
+
+
+class _Blob(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    media_type: str = Field(alias="mediaType")
+    digest: str
+    size: int
+
+
+class _Manifest(BaseModel):
+    config: _Blob
+    layers: list[_Blob]
+
+
+class _Run(BaseModel):
+    env: list[str] = Field(default=[], alias="Env")
+    labels: dict[str, str] | None = Field(default=None, alias="Labels")
+
+
+class _Rootfs(BaseModel):
+    diff_ids: list[str]
+
+
+class _Config(BaseModel):
+    config: _Run = Field(default_factory=_Run)
+    rootfs: _Rootfs
+
+
+class Looking:
+    def __init__(self, work: Path) -> None:
+        self._work = work
+
+    async def look(
+        self, home: Remote, repository: str, reference: str, *, digest: str, platform: str
+    ) -> BaseImage:
+        _, body = await home.manifest(repository, digest)
+        manifest = _read(_Manifest, body)
+        if manifest.config.size > _CONFIG_BYTES:
+            raise BuildFailedError("image-invalid", "its config is larger than 4 MiB")
+        pieces = home.blob(repository, manifest.config.digest, size=manifest.config.size)
+        config = _read(_Config, b"".join([each async for each in pieces]))
+        if len(config.rootfs.diff_ids) != len(manifest.layers):
+            raise BuildFailedError("image-invalid", "it has other layers than its config says")
+        layers = [
+            Layer(each.digest, diff_id, each.size, each.media_type)
+            for each, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
+        ]
+        seen = await self._seen(home, repository, layers)
+        env = dict(each.split("=", 1) for each in config.config.env if "=" in each)
+        return BaseImage(
+            reference=reference,
+            digest=digest,
+            platform=platform,
+            layers=tuple(layers),
+            env=tuple(config.config.env),
+            labels=tuple(sorted((config.config.labels or {}).items())),
+            pythons=plan.pythons_of(seen.names, seen.texts, env),
+            libc=plan.libc_of(seen.names, seen.texts),
+            has_bash=plan.has_bash(seen.names),
+            passwd=seen.texts.get("etc/passwd", ""),
+            group=seen.texts.get("etc/group", ""),
+        )
+
+    async def _seen(self, home: Remote, repository: str, layers: Sequence[Layer]) -> Looked:
+        with tempfile.TemporaryDirectory(dir=self._work) as folder:
+            files = []
+            for number, layer in enumerate(layers):
+                file = Path(folder, str(number))
+                await save(home.blob(repository, layer.digest, size=layer.size_bytes), file)
+                files.append((file, layer.media_type))
+            return await asyncio.to_thread(look, files)
+
+
+def _read(kind: Any, body: bytes) -> Any:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise BuildFailedError("image-invalid", f"it cannot be read: {error}") from error

@@ -1,0 +1,76 @@
+"""The hashed lock, as ``uv pip compile --generate-hashes`` writes it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import ValidationError
+
+from services.builder.errors import SupplyError
+from services.builder.supply.values import Pin, normal
+
+LIMIT: Final = 8 * 1024 * 1024
+_PINS: Final = 10_000
+_HASH: Final = re.compile(r"\s--hash=(\S+)")
+_ELSEWHERE: Final = re.compile(r"\s*(-[rce]\b|--(requirement|constraint|editable)\b)")
+_COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
+
+
+def pins_of(text: str) -> tuple[Pin, ...]:
+    """Every pinned distribution, sorted, each version once."""
+    if len(text) > LIMIT:
+        raise SupplyError(f"the lock has {len(text)} characters, and {LIMIT} are the most")
+    hashes: dict[tuple[str, str], set[str]] = {}
+    for line in _logical(text):
+        name, version, found = _pin(line)
+        hashes.setdefault((name, version), set()).update(found)
+        if len(hashes) > _PINS:
+            raise SupplyError(f"the lock pins more than {_PINS} distributions")
+    try:
+        return tuple(
+            Pin(name=name, version=version, hashes=tuple(sorted(hashes[name, version])))
+            for name, version in sorted(hashes)
+        )
+    except ValidationError as error:
+        raise SupplyError(
+            f"a hash of the lock cannot be read: {error.errors()[0]['msg']}"
+        ) from error
+
+
+def _logical(text: str) -> Iterator[str]:
+    """Lines with their continuations; without comments and without options of the whole file."""
+    pending = ""
+    for physical in [*text.splitlines(), ""]:
+        line = pending + _COMMENT.sub("", physical).rstrip()
+        if line.endswith("\\"):
+            pending = line[:-1] + " "
+            continue
+        pending = ""
+        if _ELSEWHERE.match(line):
+            raise SupplyError(f"a lock stands alone; this one says {line.strip()[:120]}")
+        if line.strip() and not line.lstrip().startswith("-"):
+            yield line.strip()
+
+
+def _public(url: str) -> str:
+    """Without what may be a password: credentials, tokens in the query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _pin(line: str) -> tuple[str, str, set[str]]:
+    shown = line[:120]
+    try:
+        requirement = Requirement(line.partition(" --hash=")[0])
+    except InvalidRequirement as error:
+        raise SupplyError(f"a line of the lock is no requirement: {shown}") from error
+    name = normal(requirement.name)
+    hashes = {each.lower() for each in _HASH.findall(line)}
+    if requirement.url is not None:  # a file at an address is its own version
+        return name, _public(requirement.url), hashes
+    exact = [each for each in requirement.specifier if each.operator in {"==", "==="}]
+    if len(exact) != 1 or exact[0].version.endswith(".*"):
+        raise SupplyError(f"a line of the lock pins no version: {shown}")
+    return name, exact[0].version, hashes

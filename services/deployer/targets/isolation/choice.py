@@ -1,0 +1,164 @@
+"""Whether processes are isolated, and how: tried once when the deployer starts."""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from libs.chassis.process import Command
+from services.deployer.targets.isolation.sight import Sight, folders_of, sight, trespasses
+from services.deployer.targets.isolation.ways import Bubblewrap, Ids, Unshare, Way, entered
+
+AUTO: Final = "auto"
+NONE: Final = "none"
+NAMESPACE: Final = "namespace"
+
+_TOLD: Final = "isolation.json"
+_TRIAL: Final = timedelta(seconds=10)
+_NOBODY: Final = Ids(65534, 65534)
+_WAYS: Final[tuple[tuple[str, Callable[[str, Ids | None], Way]], ...]] = (
+    ("bwrap", Bubblewrap),
+    ("unshare", Unshare),
+)
+_BETWEEN: Final = 2
+"""Processes between the one that is started and the program: one outside, one inside."""
+
+
+CURE: Final = (
+    "Install bubblewrap, and let this user make namespaces (sysctl user.max_user_namespaces, "
+    "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a "
+    "container: its seccomp profile), or set YOKOCHO_DEPLOYER_ISOLATION=none"
+)
+
+
+class NotPossibleError(Exception):
+    """Isolation was demanded, and does not work here. Says why and what to do."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"models cannot be isolated here: {why}. {CURE}")
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """``why`` says what keeps it from being better; ``private`` is what nobody is shown."""
+
+    way: Way | None = None
+    private: tuple[Path, ...] = ()
+    ids: Ids | None = None
+    why: str = ""
+
+    @property
+    def isolates(self) -> bool:
+        return self.way is not None
+
+    @property
+    def mode(self) -> str:
+        return NAMESPACE if self.isolates else NONE
+
+    @property
+    def by(self) -> str:
+        return self.way.name if self.way is not None else ""
+
+    @contextmanager
+    def around(self, command: Command, image: Path) -> Iterator[Command]:
+        """The command to start in its place, while the context is entered."""
+        if self.way is None:
+            yield command
+            return
+        shown = sight(command.cwd, folders_of(image), private=self.private, given=os.environ)
+        with entered(self.way, command, shown) as inside:
+            yield inside
+
+    def hand_over(self, home: Path) -> None:
+        """Make a program's home, and all that is in it, its own."""
+        if self.ids is None:
+            return
+        for _, folders, files, at in os.fwalk(home):
+            for name in (".", *folders, *files):
+                if os.stat(name, dir_fd=at, follow_symlinks=False).st_uid != self.ids.user:
+                    os.chown(name, *self.ids, dir_fd=at, follow_symlinks=False)
+
+
+def depth(argv: Sequence[str]) -> int:
+    """How many processes are between the one that ``argv`` started and the program."""
+    return _BETWEEN if Path(argv[0]).name in {name for name, _ in _WAYS} else 0
+
+
+def tell(isolation: Isolation, root: Path) -> None:
+    """For whoever looks at the machine rather than asks the deployer."""
+    root.mkdir(parents=True, exist_ok=True)
+    described = {"mode": isolation.mode, "by": isolation.by, "why": isolation.why}
+    (root / _TOLD).write_text(json.dumps(described))
+
+
+def choose(wanted: str, private: Sequence[Path]) -> Isolation:
+    """The best that works here of what is ``wanted``. Raises ``NotPossibleError``."""
+    if wanted == NONE:
+        return Isolation(why="it is switched off by the setting `isolation`")
+    ids = _somebody_else() if os.geteuid() == 0 else None
+    reasons = [seen] if (seen := trespasses(private)) else []
+    for name, way_of in _WAYS if not reasons else ():
+        program = shutil.which(name)
+        if program is None:
+            reasons.append(f"{name} is not installed")
+            continue
+        way = way_of(program, ids)
+        refused = _try(way, ids)
+        if not refused:
+            return Isolation(way, tuple(each.resolve() for each in private), ids)
+        reasons.append(f"{name}: {refused}")
+    why = "; ".join(reasons)
+    if wanted == NAMESPACE:
+        raise NotPossibleError(why)
+    return Isolation(why=why)
+
+
+def _somebody_else() -> Ids:
+    """Owns nothing that programs are shown but their homes."""
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        return _NOBODY
+    return Ids(nobody.pw_uid, nobody.pw_gid)
+
+
+def _try(way: Way, ids: Ids | None) -> str:
+    """Run something that looks for what it may not see; what went wrong, or nothing."""
+    with tempfile.TemporaryDirectory(prefix="isolation-") as folder:
+        hidden, home = Path(folder) / "hidden", Path(folder) / "home"
+        hidden.mkdir()
+        (home / "tmp").mkdir(parents=True)
+        Isolation(way, ids=ids).hand_over(home)
+        script = f'test ! -e "{hidden}" && test "$$" -le 8 && echo x > "{home}/x"'
+        command = Command(("/bin/sh", "-c", script), {"PATH": os.defpath}, home)
+        return _refusal(way, command, sight(home, (), private=(hidden,), given={}))
+
+
+def _refusal(way: Way, command: Command, shown: Sight) -> str:
+    try:
+        with entered(way, command, shown) as inside:
+            ended = subprocess.run(
+                inside.argv,
+                env=inside.env,
+                cwd=inside.cwd,
+                pass_fds=inside.pass_fds,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_TRIAL.total_seconds(),
+                check=False,
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    if ended.returncode == 0:
+        return ""
+    return ended.stderr.strip() or f"a trial ended with status {ended.returncode}"
