@@ -7,6 +7,7 @@ from typing import Final
 import typer
 
 from cli.commands import (
+    builds,
     carry,
     containers,
     database,
@@ -34,7 +35,8 @@ app.command()(platform.login)
 app.command()(platform.deployments)
 app.command()(platform.events)
 app.command()(platform.logs)
-app.command()(platform.builds)
+app.command()(builds.build)
+app.add_typer(builds.app)
 for _kind in ("model", "bento"):
     app.add_typer(registry_app(_kind))
 app.add_typer(secret.app)

@@ -34,7 +34,7 @@ from services.builder.domain import BuildView, Wish
 from services.builder.environments import Children, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import Builds, Images, Tx, Workshop
+from services.builder.service import Builds, Images, Live, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import Tools, workshop
 from services.registry.http import Urls, routes
@@ -49,7 +49,7 @@ ORG: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ENDED: Final = frozenset({"built", "failed", "cancelled"})
-_ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
+ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Yard:
     folders: Folders
     worker: Worker
     gateway: Signer
+    live: Live
     away: set[str] = field(default_factory=set)
 
     @property
@@ -119,12 +120,12 @@ class Yard:
         envelope = requested(digest, *models, org=org)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
-        return (await self.builds.newest(org, 1))[0].id
+        return (await self.builds.newest(org, count=1))[0].id
 
     async def order(self, tag: str, wish: Wish) -> UUID:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
-        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
+        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
         bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             return (await self.builds.order(who, bento, wish)).id
@@ -173,7 +174,7 @@ class Yard:
             ("PUT", f"/{name}/{kind}s/{version}/upload", body),
         ):
             token = self.gateway.token(
-                "user:1", audience="registry", org_id=org, org="default", person=_ADA
+                "user:1", audience="registry", org_id=org, org="default", person=ADA
             )
             how = {"data": sent} if isinstance(sent, bytes) else {"json": sent}
             async with self.session.request(
@@ -254,20 +255,20 @@ async def building(
     away: set[str] = set()
     app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        signer = Signer("builder", keys / "builder.pem")
-        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
-        database, wake = Database(pool, Tx.bind), Wake()
+        live, wake = Live(), Wake()
+        database = Database(pool, Tx.bind, committed=live.announce)
         folders = Folders(folder / "builder")
         children = Children(f"test-{folder.name}:build")
         tools = Tools(
-            uv=Uv(children, index_url=index_url),
-            children=children,
-            home=partial(_home, session, url, keys),
-            registries=Registries(session, Known(plain_http=plain_http)),
-            naming=naming,
-            buildah=buildah,
+            Uv(children, index_url=index_url),
+            children,
+            partial(_home, session, url, keys),
+            Registries(session, Known(plain_http=plain_http)),
+            naming,
+            buildah,
         )
-        shop = workshop(database, folders, registry=Registry(peer), tools=tools, wake=wake)
+        registry = _shelf(session, url, keys)
+        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         yield Yard(
             folder,
             url,
@@ -276,8 +277,14 @@ async def building(
             folders,
             Worker(shop.builds, shop.making, lanes=lanes, wake=wake),
             Signer("gateway", keys / "gateway.pem"),
+            live,
             away,
         )
+
+
+def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
+    signer = Signer("builder", keys / "builder.pem")
+    return Registry(Peer(session, service="builder", peer="registry", base_url=url, signer=signer))
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

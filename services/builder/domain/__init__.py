@@ -2,6 +2,7 @@
 
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
+    ENDED,
     AwaitedBy,
     BuildView,
     Ended,
@@ -13,15 +14,17 @@ from services.builder.domain.build import (
     Origin,
     Planned,
     Report,
+    Sought,
+    Status,
     Step,
     Target,
-    Which,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
+    "ENDED",
     "Asked",
     "AwaitedBy",
     "BaseImage",
@@ -42,10 +45,11 @@ __all__ = [
     "Planned",
     "Preferences",
     "Report",
+    "Sought",
+    "Status",
     "Step",
     "Strategy",
     "Target",
     "Variable",
-    "Which",
     "Wish",
 ]

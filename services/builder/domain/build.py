@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from services.builder.domain.strategy import Choice, Wish
@@ -11,6 +11,8 @@ Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
 AwaitedBy = Literal["deployment", "person", "nobody"]
 """Nobody waits for what is built because a bento was pushed."""
+Status = Literal["queued", "running", "built", "failed", "cancelled"]
+ENDED: Final = frozenset({"built", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,13 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
-    """Builds that somebody wants to see; None is any."""
+class Sought:
+    """Which builds a list shows; an empty word asks for nothing."""
 
-    statuses: tuple[str, ...] = ()
-    kind: str | None = None
-    repository: str | None = None
-    version: str | None = None
+    repository: str = ""
+    version: str = ""
+    status: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

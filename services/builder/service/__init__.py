@@ -8,6 +8,7 @@ from services.builder.service.containers import Containers, ContainerStrategy, P
 from services.builder.service.dockerfile import Dockerfiles
 from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
+from services.builder.service.following import Following, Live, Piece
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
@@ -32,10 +33,13 @@ __all__ = [
     "Dockerfiles",
     "Environments",
     "Finished",
+    "Following",
     "Images",
     "Layering",
+    "Live",
     "Looking",
     "Making",
+    "Piece",
     "Prebuilt",
     "Prepared",
     "Progress",

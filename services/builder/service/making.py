@@ -12,6 +12,7 @@ from services.builder.domain import Image, Kind, Model, Order
 from services.builder.environments import Children, Folders, remove
 from services.builder.errors import BentoIncompleteError, BuildFailedError
 from services.builder.service.builds import Builds
+from services.builder.service.following import Live
 from services.builder.service.job import Job
 from services.builder.service.progress import Progress
 from services.builder.upstream import Registry
@@ -31,9 +32,11 @@ class Making:
         registry: Registry,
         folders: Folders,
         children: Children,
+        live: Live,
     ) -> None:
         self._builds = builds
         self._makers = makers
+        self._live = live
         self._registry = registry
         self._folders = folders
         self._children = children
@@ -51,7 +54,7 @@ class Making:
             await asyncio.to_thread(remove, work)
 
     def progress(self, order: Order) -> Progress:
-        return Progress(self._folders.log(order.id))
+        return self._live.begin(order.id, self._folders.log(order.id))
 
     async def _resolved(self, order: Order) -> Order:
         """With its models, which may have come later than the bento."""

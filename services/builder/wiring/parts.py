@@ -35,7 +35,7 @@ from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import SERVICE, Tx, Workshop
+from services.builder.service import SERVICE, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
 from services.builder.wiring.workshop import Tools, workshop
@@ -70,18 +70,18 @@ def _parts(
     session: aiohttp.ClientSession,
     buildah: Buildah | None,
 ) -> Parts:
-    relay, wake = Wake(), Wake()
-    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
+    relay, wake, live = Wake(), Wake(), Live()
+    database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
     tools = _tools(settings, session, buildah)
     registry = _registry(settings, session)
-    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake)
+    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
     worker = _worker(settings, shop, wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop, folders, largest_base=settings.largest_base_image),
+            routes(shop, largest_base=settings.largest_base_image),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
@@ -149,6 +149,14 @@ def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah 
         limits=settings.commands.limits(),
         preferences=Preferences(settings.build_on_push),
     )
+
+
+def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
+    def call() -> None:
+        for each in committed:
+            each()
+
+    return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

@@ -22,8 +22,10 @@ from services.builder.service import (
     Dockerfiles,
     Environments,
     Finished,
+    Following,
     Images,
     Layering,
+    Live,
     Looking,
     Making,
     Prebuilt,
@@ -51,7 +53,13 @@ class Tools:
 
 
 def workshop(
-    database: Database[Tx], folders: Folders, *, registry: Registry, tools: Tools, wake: Wake
+    database: Database[Tx],
+    folders: Folders,
+    *,
+    registry: Registry,
+    tools: Tools,
+    wake: Wake,
+    live: Live,
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
@@ -71,9 +79,12 @@ def workshop(
         registry=registry,
         folders=folders,
         children=tools.children,
+        live=live,
     )
     pushes = Pushes(database, default=tools.preferences, woken=wake.set)
-    return Workshop(builds, Images(database, folders), bases, making, registry, pushes)
+    following = Following(builds, live, folders=folders)
+    images = Images(database, folders)
+    return Workshop(builds, following, images, bases, making, registry, pushes)
 
 
 def _strategies(
