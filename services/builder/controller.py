@@ -18,7 +18,7 @@ from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
 from services.builder.errors import BuildFailedError, IndexUnreachableError
-from services.builder.service import Attempt, Builds, Making, Progress
+from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,7 @@ _POLL: Final = timedelta(seconds=1)
 """How late a build that was put off may begin."""
 _HEED: Final = timedelta(seconds=0.5)
 """How late one is stopped that somebody cancelled through another replica."""
+_SWEEP: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=15)
 _ATTEMPTS: Final = 60
@@ -46,9 +47,18 @@ class Limits:
 class Worker:
     """Works at several builds at once. An error of one never holds up another."""
 
-    def __init__(self, builds: Builds, making: Making, *, limits: Limits, wake: Wake) -> None:
+    def __init__(
+        self,
+        builds: Builds,
+        making: Making,
+        *,
+        housekeeping: Housekeeping,
+        limits: Limits,
+        wake: Wake,
+    ) -> None:
         self._builds = builds
         self._making = making
+        self._housekeeping = housekeeping
         self._limits = limits
         self._wake = wake
         self._under_way: dict[UUID, Attempt] = {}
@@ -69,6 +79,7 @@ class Worker:
         await self._making.tidy()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heed(), name="builds cancelled")
+            group.create_task(self._sweep(), name="builds swept")
             for number in range(self._limits.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
@@ -118,6 +129,14 @@ class Worker:
                 worked = False
             if not worked:
                 await self._wake.wait(_POLL)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP.total_seconds())
+            try:
+                await self._housekeeping.sweep()
+            except ServiceError as error:
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
 
     async def _heed(self) -> None:
         while True:

@@ -25,7 +25,7 @@ from libs.contracts.bus import ConsumerSpec, consumers_of
 from services.builder.consumers import BentosConsumer, RequestsConsumer
 from services.builder.controller import Limits, Worker
 from services.builder.domain import Order, Preferences
-from services.builder.environments import Children, Folders, Uv
+from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Remote
 from services.builder.plan import name_of
@@ -36,7 +36,9 @@ from services.builder.service import (
     Builds,
     Destination,
     Environments,
+    Housekeeping,
     Images,
+    Keep,
     Layering,
     Making,
     Pushes,
@@ -77,6 +79,7 @@ def _parts(settings: Settings, pool: Pool, bus: Bus, *, session: aiohttp.ClientS
         children=Children(settings.marker or f"{settings.root.resolve()}:build"),
         index_url=settings.index_url,
         build_on_push=settings.build_on_push,
+        keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
         home=partial(_home, settings, session),
         image_name=settings.image_name,
         wake=wake,
@@ -117,7 +120,9 @@ def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
 
 def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
     limits = Limits(settings.lanes, settings.lanes_per_org, settings.timeout)
-    return Worker(shop.builds, shop.making, limits=limits, wake=wake)
+    return Worker(
+        shop.builds, shop.making, housekeeping=shop.housekeeping, limits=limits, wake=wake
+    )
 
 
 def workshop(
@@ -128,6 +133,7 @@ def workshop(
     children: Children,
     index_url: str | None,
     build_on_push: bool,
+    keep: Keep,
     home: Callable[[OrgRef], Remote],
     image_name: str,
     wake: Wake,
@@ -154,7 +160,11 @@ def workshop(
         children=children,
     )
     pushes = Pushes(database, default=Preferences(build_on_push), woken=wake.set)
-    return Workshop(builds, Images(database, folders), bases, making, registry, pushes)
+    images = Images(database, folders)
+    housekeeping = Housekeeping(
+        database, images, leavings=Leavings(folders.root), cache=UvCache(children), keep=keep
+    )
+    return Workshop(builds, images, bases, making, registry, pushes, housekeeping)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

@@ -5,10 +5,10 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +16,11 @@ from uuid import UUID
 
 import aiohttp
 import yaml
-from aiohttp import web
 from uuid_utils.compat import uuid7
 
-from libs.chassis.auth import Signer, Verifier, service_authenticator
-from libs.chassis.blobs import FileBlobs
-from libs.chassis.client import OrgRef, Peer, PeerUnavailableError
+from libs.chassis.auth import Signer
+from libs.chassis.client import OrgRef, Peer
 from libs.chassis.context import Cause, bound
-from libs.chassis.http import build_app
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
@@ -35,14 +32,12 @@ from services.builder.domain import BuildView, Wish
 from services.builder.environments import Children, Folders
 from services.builder.oci import CalledAccess, Remote
 from services.builder.plan import DEFAULT_TEMPLATE
-from services.builder.service import Builds, Images, Tx, Workshop
+from services.builder.service import Builds, Images, Keep, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import workshop
-from services.registry.http import Urls, routes
-from services.registry.service import Patience, use_cases
-from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
-from tests.support.serving import always_ready, served
+from tests.support.registry_app import registry_app
+from tests.support.serving import served
 from tests.support.tiny import pack_wheel
 
 ORG: Final = UUID(int=1)
@@ -223,29 +218,6 @@ def _packed(files: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
-def _registry(
-    database: Database[RegistryTx], blobs: Path, *, keys: Path, away: Collection[str]
-) -> web.Application:
-    verified = service_authenticator(Verifier("registry", keys / "public.json"))
-
-    async def authenticate(request: web.Request) -> Principal:
-        if request.match_info.get("digest") in away:
-            raise PeerUnavailableError("registry", "is away for a moment")
-        return await verified(request)
-
-    store = FileBlobs(blobs)
-    day = timedelta(days=1)
-    cases = use_cases(
-        database, store, silence=day, undo=day, patience=Patience(day, deleting=day, unknown=day)
-    )
-    return build_app(
-        routes(cases, store, Urls(None, None)),
-        service="registry",
-        authenticate=authenticate,
-        ready=always_ready,
-    )
-
-
 @asynccontextmanager
 async def building(
     pool: Pool,
@@ -259,7 +231,7 @@ async def building(
     keys = folder / "keys"
     generate_keys(keys, ["gateway", "registry", "builder"])
     away: set[str] = set()
-    app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
+    app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
         signer = Signer("builder", keys / "builder.pem")
         peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
@@ -270,6 +242,7 @@ async def building(
             folders,
             registry=Registry(peer),
             build_on_push=False,
+            keep=Keep(),
             children=Children(f"test-{folder.name}:build"),
             index_url=index_url,
             home=partial(_home, session, url, keys),
@@ -282,10 +255,16 @@ async def building(
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, limits=limits or Limits(), wake=wake),
+            _worker(shop, limits or Limits(), wake),
             Signer("gateway", keys / "gateway.pem"),
             away,
         )
+
+
+def _worker(shop: Workshop, limits: Limits, wake: Wake) -> Worker:
+    return Worker(
+        shop.builds, shop.making, housekeeping=shop.housekeeping, limits=limits, wake=wake
+    )
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

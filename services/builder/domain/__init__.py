@@ -19,6 +19,7 @@ from services.builder.domain.build import (
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made
 from services.builder.domain.preferences import Preferences
+from services.builder.domain.pruned import Pruned
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Origin",
     "Planned",
     "Preferences",
+    "Pruned",
     "Report",
     "Step",
     "Strategy",

@@ -35,8 +35,7 @@ class NeedsBuildingError(Exception):
 class Uv:
     def __init__(self, children: Children, *, index_url: str | None = None) -> None:
         self._children = children
-        beside = Path(sys.executable).with_name("uv")
-        self._uv = str(beside) if beside.exists() else shutil.which("uv") or "uv"
+        self._uv = program()
         self._index = ("--default-index", index_url) if index_url else ()
 
     async def interpreter(self, version: str, log: Path) -> Interpreter:
@@ -133,6 +132,12 @@ class Uv:
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
         await self._children.run((inside, *compiled), log)
+
+
+def program() -> str:
+    """Uv that came with the platform, or else that of the machine."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv") or "uv"
 
 
 def _which(chosen: Interpreter | Target) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from libs.chassis.http import Route, principal, stream_response
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.openapi import Body, Operation, Query
 from libs.chassis.problems import json_response, read_body, read_query
-from services.builder.domain import BuildView, Kind, Strategy, Which, Wish
+from services.builder.domain import BuildView, Kind, Pruned, Strategy, Which, Wish
 from services.builder.environments import Folders
 from services.builder.errors import BuildNotFoundError
 from services.builder.service import Workshop
@@ -54,7 +54,7 @@ class BuildsQuery(Query):
 class BuildsApi:
     def __init__(self, shop: Workshop, folders: Folders) -> None:
         self._builds = shop.builds
-        self._images = shop.images
+        self._housekeeping = shop.housekeeping
         self._registry = shop.registry
         self._folders = folders
 
@@ -64,7 +64,7 @@ class BuildsApi:
         return [
             Route("GET", top, self.newest, action=read, operation=_LIST),
             Route("POST", top, self.order, action="build.create", operation=_ORDER),
-            Route("POST", f"{top}/prune", self.prune, action="image.prune"),
+            Route("POST", f"{top}/prune", self.prune, action="image.prune", operation=_PRUNE),
             Route("GET", one, self.one, action=read, operation=_ONE),
             Route("POST", f"{one}/cancel", self.cancel, action="build.cancel", operation=_CANCEL),
             Route("GET", f"{one}/log", self.log, action=read, stream=True),
@@ -102,7 +102,7 @@ class BuildsApi:
         )
 
     async def prune(self, request: web.Request) -> web.Response:
-        return json_response({"removed": await self._images.prune(principal(request).org_id)})
+        return json_response(await self._housekeeping.prune(principal(request).org_id))
 
     async def _lines(
         self, org_id: UUID, build_id: UUID, *, follow: bool
@@ -139,5 +139,6 @@ _ORDER: Final = Operation(
     "build", "Ask for a container image of a bento", BuildView, body=BuildBody, status=202
 )
 _LIST: Final = Operation("listBuilds", "The newest builds", dict[str, list[BuildView]], BuildsQuery)
+_PRUNE: Final = Operation("pruneBuilds", "Remove what the organisation need not have", Pruned)
 _CANCEL: Final = Operation("cancelBuild", "Stop a build; one that was stopped stays so", BuildView)
 _ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", BuildView)

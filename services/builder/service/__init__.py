@@ -5,6 +5,7 @@ from services.builder.service.attempt import Attempt
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.environments import Environments
+from services.builder.service.housekeeping import Housekeeping, Keep
 from services.builder.service.images import Images
 from services.builder.service.layering import Layering
 from services.builder.service.making import Making
@@ -23,7 +24,9 @@ __all__ = [
     "Builds",
     "Destination",
     "Environments",
+    "Housekeeping",
     "Images",
+    "Keep",
     "Layering",
     "Making",
     "Progress",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
+from services.builder.service.housekeeping import Housekeeping
 from services.builder.service.images import Images
 from services.builder.service.making import Making
 from services.builder.service.pushes import Pushes
@@ -18,3 +19,4 @@ class Workshop:
     making: Making
     registry: Registry
     pushes: Pushes
+    housekeeping: Housekeeping
