@@ -7,6 +7,7 @@ from services.builder.service.builds import Builds
 from services.builder.service.environments import Environments
 from services.builder.service.housekeeping import Housekeeping, Keep
 from services.builder.service.images import Images
+from services.builder.service.job import Job
 from services.builder.service.layering import Layering
 from services.builder.service.making import Making
 from services.builder.service.progress import Progress
@@ -26,6 +27,7 @@ __all__ = [
     "Environments",
     "Housekeeping",
     "Images",
+    "Job",
     "Keep",
     "Layering",
     "Making",
