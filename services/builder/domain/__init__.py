@@ -21,6 +21,7 @@ from services.builder.domain.build import (
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
+from services.builder.domain.pruned import Pruned
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "PinnedBase",
     "Planned",
     "Preferences",
+    "Pruned",
     "Report",
     "Sought",
     "Status",

@@ -1,6 +1,5 @@
 """Builds for people and programs: asked for, listed, looked at."""
 
-from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from libs.chassis.http import Route, principal
 from libs.chassis.openapi import Body, Operation
 from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
 from libs.chassis.problems import json_response, read_body, read_query
-from services.builder.domain import BuildView, Sought, Strategy, Wish
+from services.builder.domain import BuildView, Pruned, Sought, Strategy, Wish
 from services.builder.errors import BuildNotFoundError
 from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
@@ -50,16 +49,11 @@ class BuildsQuery(PageQuery):
         return Sought(repository, version, self.status, self.kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    removed: list[str]
-
-
 class BuildsApi:
     def __init__(self, shop: Workshop) -> None:
         self._builds = shop.builds
         self._following = shop.following
-        self._images = shop.images
+        self._housekeeping = shop.housekeeping
         self._registry = shop.registry
 
     def routes(self) -> list[Route]:
@@ -96,7 +90,7 @@ class BuildsApi:
         return json_response(await self._builds.cancel(principal(request), build_id(request)))
 
     async def prune(self, request: web.Request) -> web.Response:
-        return json_response(Pruned(await self._images.prune(principal(request).org_id)))
+        return json_response(await self._housekeeping.prune(principal(request).org_id))
 
 
 def build_id(request: web.Request) -> UUID:
@@ -120,7 +114,7 @@ _ORDER: Final = Operation(
 )
 _ONE: Final = Operation("build", "A build, how it goes and how it ended", answer=BuildView)
 _PRUNE: Final = Operation(
-    "prune_builds", "Remove what no deployment needs of this machine's images", answer=Pruned
+    "prune_builds", "Remove what the organisation need not have", answer=Pruned
 )
 _CANCEL: Final = Operation(
     "cancel_build", "Stop a build; one that was stopped stays so", answer=BuildView
