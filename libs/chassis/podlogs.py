@@ -19,6 +19,8 @@ from libs.chassis.websocket import opened
 _PIECE: Final = 2**13
 """Characters of a message: their clients take no message above 64 KiB."""
 _ASK_WITHIN: Final = 30.0
+_LINGER: Final = 120.0
+"""Clients of 1.2 know no end of a log, and take a close for an error: they go first."""
 _LINES: Final = 50
 _MOST_LINES: Final = 10_000
 
@@ -76,7 +78,7 @@ async def show_pods(
 async def show_log(
     request: web.Request, log: Callable[[LogWish], AsyncGenerator[bytes, None]]
 ) -> web.WebSocketResponse:
-    """``log`` until it or the client ends; each piece of it is whole lines."""
+    """``log`` until the client ends; each piece of it is whole lines."""
     async with opened(request) as socket:
         wish = await _wish(socket)
         if wish is not None:
@@ -120,6 +122,7 @@ async def _send(
                     payload = {"req_id": wish.id, "type": "append", "items": [item]}
                     await _say(socket, "success", payload=payload)
         await _say(socket, "success", "EOF")
+        await asyncio.sleep(_LINGER)
     except ServiceError as error:
         await _say(socket, "error", error.detail)
     finally:

@@ -70,6 +70,9 @@ def test_a_bento_that_cannot_be_resolved_shows_uvs_own_words(
     [failed] = platform.events(type="image.failed")
     assert "attrs==0.0.0.1" in failed["data"]["reason"]
     assert "attrs==0.0.0.1" in platform.yokocho("deployments").stdout
+    built = platform.yokocho("build", tag, check=False)
+    assert (built.returncode, "--- plan" in built.stdout) == (1, True)
+    assert "status    failed: " in built.stdout
     platform.request("DELETE", "/api/v2/deployments/unresolvable")
 
 

@@ -52,6 +52,8 @@ async def log(yard: Yard, url: str, pod: str, **wish: Any) -> tuple[str, list[di
             messages.append(told)
             for item in (told["payload"] or {}).get("items", ()):
                 text += b64decode(item).decode()
+            if told["message"]:
+                break
     return text, messages
 
 
@@ -109,6 +111,23 @@ async def test_long_logs_come_in_messages_that_clients_take(yard: Yard, builder:
 
     assert text == "".join(lines[-30:])
     assert max(len(json.dumps(each)) for each in messages) < 2**16
+
+
+async def test_whoever_does_not_know_the_end_of_a_log_is_not_cut_off(
+    yard: Yard, builder: str
+) -> None:
+    """Clients of 1.2 wait on, and print a traceback when the socket is closed."""
+    await yard.push("fox:v1")
+    build = await yard.order("fox:v1", Wish())
+    async with (
+        asyncio.timeout(10),
+        yard.session.ws_connect(f"{builder}{CLUSTER}/tail?pod_name=build.{build}") as socket,
+    ):
+        await socket.send_json({"type": "data", "payload": {"follow": False}})
+        assert (await socket.receive_json())["message"] == "EOF"
+        await socket.send_json({"type": "heartbeat"})
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.5)
 
 
 async def test_a_client_that_says_too_much_is_cut_off(yard: Yard, builder: str) -> None:
