@@ -14,6 +14,7 @@ from cli.options import FollowOption, HomeOption, JsonOption, harmless, home_at,
 _BUILDS: Final = "/api/builds"
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHOWN: Final = 50
+_MIB: Final = 2**20
 Which = Annotated[
     str, typer.Argument(metavar="BUILD", help="Id of a build, or a bento: the latest of it")
 ]
@@ -85,9 +86,8 @@ def every(
     """Builds, newest first."""
     from cli.client import Api
 
-    sought = {"bento": bento, "status": status, "kind": kind}
-    params = {name: value or None for name, value in sought.items()} | {"count": str(count)}
-    found = Api.of(home_at(home)).get(_BUILDS, params)
+    sought = {"bento": bento, "status": status, "kind": kind, "count": str(count)}
+    found = Api.of(home_at(home)).get(_BUILDS, sought)
     show(found, as_json=as_json, human=lambda: _overview(found["items"]))
 
 
@@ -137,7 +137,8 @@ def prune(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     from cli.client import Api
 
     told = Api.of(home_at(home)).post(f"{_BUILDS}/prune")
-    gone = "\n".join([*told["removed"], f"{len(told['removed'])} removed"])
+    freed = f"{len(told['removed'])} removed, {told['freed_bytes'] / _MIB:.1f} MiB freed"
+    gone = "\n".join([*told["removed"], freed])
     show(told, as_json=as_json, human=lambda: gone)
 
 

@@ -46,7 +46,7 @@ def routes_of_services() -> dict[str, list[Route]]:
     nothing = unwired()
     return {
         "registry": registry.routes(nothing, nothing, nothing),
-        "builder": builder.routes(nothing, nothing),
+        "builder": builder.routes(nothing),
         "deployer": deployer.routes(nothing, nothing, public_url=""),
         "events": EventsApi(nothing, nothing).routes(),
         "gateway": [

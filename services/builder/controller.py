@@ -1,6 +1,7 @@
 """The loop that takes builds from the queue, several at a time, and says how each of them ended."""
 
 import asyncio
+import errno
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
-from services.builder.errors import BuildFailedError, IndexUnreachableError
-from services.builder.service import Attempt, Builds, Making, Progress
+from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
+from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +27,11 @@ _POLL: Final = timedelta(seconds=1)
 """How late a build that was put off may begin."""
 _HEED: Final = timedelta(seconds=0.5)
 """How late one is stopped that somebody cancelled through another replica."""
+_SWEEP: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=15)
+_LONGEST_WISH: Final = timedelta(minutes=5)
+"""What a registry that wants to be left alone is granted."""
 _ATTEMPTS: Final = 60
 """A quarter of an hour: another service may be down for that long."""
 _ATTEMPTS_AT_AN_INDEX: Final = 3
@@ -46,9 +50,18 @@ class Lanes:
 class Worker:
     """Works at several builds at once. An error of one never holds up another."""
 
-    def __init__(self, builds: Builds, making: Making, *, lanes: Lanes, wake: Wake) -> None:
+    def __init__(
+        self,
+        builds: Builds,
+        making: Making,
+        *,
+        housekeeping: Housekeeping,
+        lanes: Lanes,
+        wake: Wake,
+    ) -> None:
         self._builds = builds
         self._making = making
+        self._housekeeping = housekeeping
         self._lanes = lanes
         self._wake = wake
         self._under_way: dict[UUID, Attempt] = {}
@@ -69,6 +82,7 @@ class Worker:
         await self._making.tidy()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heed(), name="builds cancelled")
+            group.create_task(self._sweep(), name="builds swept")
             for number in range(self._lanes.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
@@ -119,6 +133,14 @@ class Worker:
             if not worked:
                 await self._wake.wait(_POLL)
 
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP.total_seconds())
+            try:
+                await self._housekeeping.sweep()
+            except ServiceError as error:
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
+
     async def _heed(self) -> None:
         while True:
             try:
@@ -130,6 +152,10 @@ class Worker:
     async def _build(self, attempt: Attempt) -> None:
         order, begun = attempt.order, time.monotonic()
         progress = self._making.progress(order)
+        if order.attempts > _ATTEMPTS:
+            words = "the builder died of it again and again"
+            await self._fail(order, progress, code="build-crashed", reason=words)
+            return
         try:
             image = await attempt.work(self._making.make(order, progress))
             seconds = 0.0 if image.reused else time.monotonic() - begun
@@ -159,7 +185,8 @@ class Worker:
         if not error.kind.transient or order.attempts >= most:
             await self._fail(order, progress, code=error.code, reason=error.detail)
             return
-        pause = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
+        grown = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
+        pause = max(grown, min(error.retry_after or grown, _LONGEST_WISH))
         progress.note(f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
         log.warning("build.put_off", code=error.code, detail=error.detail, attempt=order.attempts)
         await self._builds.put_off(order, pause)
@@ -177,6 +204,8 @@ class Worker:
 
 def _first(error: Exception) -> Exception:
     """What went wrong in the first of several tasks; for good, if one of them says so."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return BuilderFullError(str(error))
     if not isinstance(error, ExceptionGroup):
         return error
     each = [_first(inner) for inner in error.exceptions]

@@ -61,6 +61,15 @@ class BentoIncompleteError(ServiceError):
         super().__init__(why)
 
 
+class BuilderFullError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NO_SPACE
+    code: ClassVar[str] = "builder-full"
+    title: ClassVar[str] = "The builder's disk is full"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"the builder has no room left: {words}")
+
+
 class RegistryUnreachableError(ServiceError):
     kind: ClassVar[Kind] = Kind.UNAVAILABLE
     code: ClassVar[str] = "registry-unreachable"

@@ -77,6 +77,19 @@ class Settings(ProducerSettings):
     build_on_push: bool = Field(
         default=False, description="For organisations that never said: an image of every bento"
     )
+    keep_logs: timedelta = Field(
+        default=timedelta(days=30), gt=timedelta(0), description="How long logs of builds are kept"
+    )
+    keep_unused: timedelta = Field(
+        default=timedelta(days=90),
+        gt=timedelta(0),
+        description="How long is remembered what builds would find again, while none does",
+    )
+    cache_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="uv's cache is emptied when it takes more; without it, only what is of no use",
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +14,11 @@ from uuid import UUID
 
 import aiohttp
 import yaml
-from aiohttp import web
 from uuid_utils.compat import uuid7
 
-from libs.chassis.auth import Signer, Verifier, service_authenticator
-from libs.chassis.blobs import FileBlobs
-from libs.chassis.client import OrgRef, Peer, PeerUnavailableError
+from libs.chassis.auth import Signer
+from libs.chassis.client import OrgRef, Peer
 from libs.chassis.context import Cause, bound
-from libs.chassis.http import build_app
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
@@ -37,12 +34,10 @@ from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Live, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import Tools, workshop
-from services.registry.http import Urls, routes
-from services.registry.service import Patience, use_cases
-from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
 from tests.support.packed import packed
-from tests.support.serving import always_ready, served
+from tests.support.registry_app import registry_app
+from tests.support.serving import served
 from tests.support.tiny import pack_wheel
 
 ORG: Final = UUID(int=1)
@@ -120,7 +115,7 @@ class Yard:
         envelope = requested(digest, *models, org=org)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
-        return (await self.builds.newest(org, 1))[0].id
+        return (await self.builds.newest(org, count=1))[0].id
 
     async def order(self, tag: str, wish: Wish) -> UUID:
         """Id of the build of a container image that somebody asks for."""
@@ -214,29 +209,6 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
     )
 
 
-def _registry(
-    database: Database[RegistryTx], blobs: Path, *, keys: Path, away: Collection[str]
-) -> web.Application:
-    verified = service_authenticator(Verifier("registry", keys / "public.json"))
-
-    async def authenticate(request: web.Request) -> Principal:
-        if request.match_info.get("digest") in away:
-            raise PeerUnavailableError("registry", "is away for a moment")
-        return await verified(request)
-
-    store = FileBlobs(blobs)
-    day = timedelta(days=1)
-    cases = use_cases(
-        database, store, silence=day, undo=day, patience=Patience(day, deleting=day, unknown=day)
-    )
-    return build_app(
-        routes(cases, store, Urls(None, None)),
-        service="registry",
-        authenticate=authenticate,
-        ready=always_ready,
-    )
-
-
 @asynccontextmanager
 async def building(
     pool: Pool,
@@ -253,40 +225,37 @@ async def building(
     keys = folder / "keys"
     generate_keys(keys, ["gateway", "registry", "builder"])
     away: set[str] = set()
-    app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
+    app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        signer = Signer("builder", keys / "builder.pem")
-        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
         live, wake = Live(), Wake()
         database = Database(pool, Tx.bind, committed=live.announce)
         folders = Folders(folder / "builder")
-        known = Registries(session, Known(plain_http=plain_http))
-        more = {"registries": known, "naming": naming, "buildah": buildah}
-        tools = _tools(folder, session, url, index_url=index_url, **more)
-        shop = workshop(
-            database, folders, registry=Registry(peer), tools=tools, wake=wake, live=live
-        )
+        children = Children(f"test-{folder.name}:build")
+        uv, home = Uv(children, index_url=index_url), partial(_home, session, url, keys)
+        others = Registries(session, Known(plain_http=plain_http))
+        tools = Tools(uv, children, home, others, naming, buildah)
+        registry = _shelf(session, url, keys)
+        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         yield Yard(
             folder,
             url,
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, lanes=lanes, wake=wake),
+            _worker(shop, lanes, wake),
             Signer("gateway", keys / "gateway.pem"),
             live,
             away,
         )
 
 
-def _tools(folder: Path, session: aiohttp.ClientSession, url: str, **more: Any) -> Tools:
-    children = Children(f"test-{folder.name}:build")
-    return Tools(
-        uv=Uv(children, index_url=more.pop("index_url")),
-        children=children,
-        home=partial(_home, session, url, folder / "keys"),
-        **more,
-    )
+def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
+    signer = Signer("builder", keys / "builder.pem")
+    return Registry(Peer(session, service="builder", peer="registry", base_url=url, signer=signer))
+
+
+def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:
+    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

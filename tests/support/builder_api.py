@@ -20,8 +20,6 @@ async def answering(yard: Yard) -> AsyncIterator[str]:
         org = OTHER if "X-Other" in request.headers else ORG
         return Principal(actor="user:1", issuer="gateway", org_id=org, org="default", person=ADA)
 
-    app = build_app(
-        routes(yard.shop, yard.folders), service="builder", authenticate=as_ada, ready=always_ready
-    )
+    app = build_app(routes(yard.shop), service="builder", authenticate=as_ada, ready=always_ready)
     async with served(app) as url:
         yield url

@@ -14,13 +14,14 @@ from services.builder.domain.build import (
     Origin,
     Planned,
     Report,
+    Sought,
     Status,
     Step,
     Target,
-    Which,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
+from services.builder.domain.pruned import Pruned
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
@@ -44,12 +45,13 @@ __all__ = [
     "PinnedBase",
     "Planned",
     "Preferences",
+    "Pruned",
     "Report",
+    "Sought",
     "Status",
     "Step",
     "Strategy",
     "Target",
     "Variable",
-    "Which",
     "Wish",
 ]

@@ -9,10 +9,10 @@ from services.builder.domain.strategy import Choice, Wish
 
 Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
-Status = Literal["queued", "running", "built", "failed", "cancelled"]
-ENDED: Final = frozenset({"built", "failed", "cancelled"})
 AwaitedBy = Literal["deployment", "person", "nobody"]
 """Nobody waits for what is built because a bento was pushed."""
+Status = Literal["queued", "running", "built", "failed", "cancelled"]
+ENDED: Final = frozenset({"built", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,13 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
-    """Builds that somebody wants to see; None is any."""
+class Sought:
+    """Which builds a list shows; an empty word asks for nothing."""
 
-    statuses: tuple[str, ...] = ()
-    kind: str | None = None
-    repository: str | None = None
-    version: str | None = None
+    repository: str = ""
+    version: str = ""
+    status: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from services.builder.environments.children import Children
 from services.builder.environments.folders import Folders, remove
+from services.builder.environments.leavings import Leavings
 from services.builder.environments.uv import NeedsBuildingError, Uv
+from services.builder.environments.uvcache import UvCache
 
-__all__ = ["Children", "Folders", "NeedsBuildingError", "Uv", "remove"]
+__all__ = ["Children", "Folders", "Leavings", "NeedsBuildingError", "Uv", "UvCache", "remove"]

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from libs.chassis.errors import ServiceError
 from services.builder.domain import Interpreter, Target
 from services.builder.environments.children import Children
 from services.builder.environments.folders import remove
-from services.builder.errors import BuildFailedError, IndexUnreachableError
+from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
 
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
@@ -22,6 +23,7 @@ _NO_WHEEL: Final = re.compile(
 _UNREACHABLE: Final = re.compile(
     r"error sending request|Request failed after \d+ retries|HTTP status server error|timed out"
 )
+_FULL: Final = re.compile(r"No space left on device|[Dd]isk quota exceeded")
 _ASK: Final = (
     "import json,platform,sysconfig;"
     "print(json.dumps([platform.python_version(), sysconfig.get_platform()]))"
@@ -35,8 +37,7 @@ class NeedsBuildingError(Exception):
 class Uv:
     def __init__(self, children: Children, *, index_url: str | None = None) -> None:
         self._children = children
-        beside = Path(sys.executable).with_name("uv")
-        self._uv = str(beside) if beside.exists() else shutil.which("uv") or "uv"
+        self._uv = program()
         self._index = ("--default-index", index_url) if index_url else ()
 
     async def interpreter(self, version: str, log: Path) -> Interpreter:
@@ -75,7 +76,7 @@ class Uv:
         if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-unresolvable", error)
+            raise _passing(error) or BuildFailedError("requirements-unresolvable", error)
         return lock.read_text()
 
     async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
@@ -102,7 +103,7 @@ class Uv:
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
+            raise _passing(error) or BuildFailedError("requirements-not-installable", error)
 
     async def install(
         self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
@@ -129,10 +130,16 @@ class Uv:
             await asyncio.to_thread(remove, folder)
             raise NeedsBuildingError(error.strip().splitlines()[-1])
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
+            raise _passing(error) or BuildFailedError("requirements-not-installable", error)
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
         await self._children.run((inside, *compiled), log)
+
+
+def program() -> str:
+    """Uv that came with the platform, or else that of the machine."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv") or "uv"
 
 
 def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
@@ -142,6 +149,8 @@ def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
     return ("--python", sys.executable, *which, "--only-binary", ":all:")
 
 
-def _unreachable(error: str) -> IndexUnreachableError | None:
+def _passing(error: str) -> ServiceError | None:
     """A failure that another attempt may not meet."""
+    if _FULL.search(error):
+        return BuilderFullError(error)
     return IndexUnreachableError(error) if _UNREACHABLE.search(error) else None

@@ -1,7 +1,6 @@
 """Builds for people and programs: asked for, listed, looked at."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from aiohttp import web
@@ -12,7 +11,7 @@ from libs.chassis.http import Route, principal
 from libs.chassis.openapi import Body, Operation
 from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
 from libs.chassis.problems import json_response, read_body, read_query
-from services.builder.domain import BuildView, Kind, Status, Strategy, Which, Wish
+from services.builder.domain import BuildView, Pruned, Sought, Strategy, Wish
 from services.builder.errors import BuildNotFoundError
 from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
@@ -39,28 +38,22 @@ class BuildBody(Body):
 
 
 class BuildsQuery(PageQuery):
-    """Which builds are listed, newest first; without any of these, all of them."""
+    """Of the newest first; what is empty asks for nothing."""
 
-    status: Status | None = None
-    kind: Kind | None = None
-    bento: str | None = Field(None, pattern=_TAG, description="`repository`, or one version of it")
+    bento: str = Field("", max_length=260, description="`repository`, or `repository:version`")
+    status: Literal["", "queued", "running", "built", "failed", "cancelled"] = ""
+    kind: Literal["", "environment", "oci"] = ""
 
-    def which(self) -> Which:
-        repository, _, version = (self.bento or "").partition(":")
-        statuses = (self.status,) if self.status else ()
-        return Which(statuses, self.kind, repository or None, version or None)
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    removed: list[str]
+    def sought(self) -> Sought:
+        repository, _, version = self.bento.partition(":")
+        return Sought(repository, version, self.status, self.kind)
 
 
 class BuildsApi:
     def __init__(self, shop: Workshop) -> None:
         self._builds = shop.builds
         self._following = shop.following
-        self._images = shop.images
+        self._housekeeping = shop.housekeeping
         self._registry = shop.registry
 
     def routes(self) -> list[Route]:
@@ -76,7 +69,7 @@ class BuildsApi:
         asked = read_query(request, BuildsQuery)
         (before,) = keys_in(asked.cursor, (UUID,)) if asked.cursor else (None,)
         found = await self._builds.newest(
-            principal(request).org_id, asked.count + 1, asked.which(), before=before
+            principal(request).org_id, asked.sought(), before=before, count=asked.count + 1
         )
         return json_response(page_of([(each, [each.id]) for each in found], asked.count))
 
@@ -97,7 +90,7 @@ class BuildsApi:
         return json_response(await self._builds.cancel(principal(request), build_id(request)))
 
     async def prune(self, request: web.Request) -> web.Response:
-        return json_response(Pruned(await self._images.prune(principal(request).org_id)))
+        return json_response(await self._housekeeping.prune(principal(request).org_id))
 
 
 def build_id(request: web.Request) -> UUID:
@@ -110,17 +103,19 @@ def build_id(request: web.Request) -> UUID:
 
 
 _NEWEST: Final = Operation(
-    "listBuilds", "Builds, newest first", query=BuildsQuery, answer=Page[BuildView]
+    "builds", "Builds, newest first", query=BuildsQuery, answer=Page[BuildView]
 )
 _ORDER: Final = Operation(
-    "build",
+    "order_build",
     "Ask for a container image of a bento",
     body=BuildBody,
     answer=BuildView,
     status=202,
 )
-_ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", answer=BuildView)
+_ONE: Final = Operation("build", "A build, how it goes and how it ended", answer=BuildView)
 _PRUNE: Final = Operation(
-    "pruneBuilds", "Remove what no deployment needs of this machine's images", answer=Pruned
+    "prune_builds", "Remove what the organisation need not have", answer=Pruned
 )
-_CANCEL: Final = Operation("cancelBuild", "Stop a build; one that was stopped stays so", BuildView)
+_CANCEL: Final = Operation(
+    "cancel_build", "Stop a build; one that was stopped stays so", answer=BuildView
+)

@@ -117,10 +117,10 @@ def _resumed(request: web.Request) -> int:
 
 
 _LOG: Final = Operation(
-    "getBuildLog", "The log of a build", query=LogQuery, answer=bytes, media="text/plain"
+    "build_log", "The log of a build", query=LogQuery, answer=bytes, media="text/plain"
 )
 _EVENTS: Final = Operation(
-    "followBuild",
+    "build_events",
     "A build as it goes: events `status`, `step`, `log` and `end`; `Last-Event-ID` resumes",
     answer=bytes,
     media="text/event-stream",

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from libs.chassis.http import Route, principal
 from libs.chassis.podlogs import LogWish, Pod, show_log, show_pods
-from services.builder.domain import ENDED, BuildView, Which
+from services.builder.domain import ENDED, BuildView, Sought
 from services.builder.errors import BuildNotFoundError
 from services.builder.service import Workshop
 
@@ -47,9 +47,7 @@ class PodsApi:
             version = wanted.get("yatai.ai/bento", "")
             if not repository or not version:
                 return []
-            found = await self._latest(
-                principal(request).org_id, Which(repository=repository, version=version)
-            )
+            found = await self._latest(principal(request).org_id, Sought(repository, version))
             namespace = request.query.get("namespace", "")
             return [Pod(f"{_PREFIX}{each.id}", namespace, _BUILDER) for each in found]
 
@@ -69,12 +67,12 @@ class PodsApi:
 
         return await show_log(request, log)
 
-    async def _latest(self, org_id: UUID, which: Which) -> list[BuildView]:
+    async def _latest(self, org_id: UUID, sought: Sought) -> list[BuildView]:
         """Whoever asks has just asked for a build, which may not have arrived here yet."""
         clock = asyncio.get_running_loop()
         until = clock.time() + _WAIT.total_seconds()
         while True:
-            found = list(await self._builds.newest(org_id, 1, which))
+            found = list(await self._builds.newest(org_id, sought, count=1))
             if (found and _is_new(found[0])) or clock.time() > until:
                 return found
             await asyncio.sleep(_LOOK.total_seconds())

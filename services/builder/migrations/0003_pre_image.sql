@@ -28,6 +28,7 @@ CREATE TABLE bento_description (
     org_id uuid  NOT NULL,
     digest text  NOT NULL,
     body   jsonb NOT NULL,
+    used_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT bento_description_pkey PRIMARY KEY (org_id, digest)
 );
 
@@ -73,6 +74,7 @@ CREATE TABLE pinned_lock (
     python       text NOT NULL,
     platform     text NOT NULL,
     body         text NOT NULL,
+    used_at      timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pinned_lock_pkey PRIMARY KEY (org_id, requirements, python, platform)
 );
 

@@ -9,7 +9,9 @@ from services.builder.service.dockerfile import Dockerfiles
 from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
 from services.builder.service.following import Following, Live, Piece
+from services.builder.service.housekeeping import Housekeeping, Keep
 from services.builder.service.images import Images
+from services.builder.service.job import Job
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
 from services.builder.service.making import Making
@@ -34,7 +36,10 @@ __all__ = [
     "Environments",
     "Finished",
     "Following",
+    "Housekeeping",
     "Images",
+    "Job",
+    "Keep",
     "Layering",
     "Live",
     "Looking",

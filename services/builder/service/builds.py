@@ -24,7 +24,7 @@ from services.builder.domain import (
     Origin,
     Planned,
     Report,
-    Which,
+    Sought,
     Wish,
 )
 from services.builder.errors import BuildEndedError, BuildNotFoundError
@@ -179,10 +179,10 @@ class Builds:
             await _say_cancelled(tx, order, report)
 
     async def newest(
-        self, org_id: UUID, limit: int, which: Which | None = None, *, before: UUID | None = None
+        self, org_id: UUID, sought: Sought | None = None, *, before: UUID | None = None, count: int
     ) -> Sequence[BuildView]:
         async with self._database.read() as tx:
-            return await tx.builds.newest(org_id, limit, which or Which(), before=before)
+            return await tx.builds.newest(org_id, sought or Sought(), before=before, count=count)
 
     async def one(self, org_id: UUID, build_id: UUID) -> BuildView:
         async with self._database.read() as tx:

@@ -8,7 +8,7 @@ from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection
 from libs.contracts.event import Event
-from services.builder.store import BuildStore, HoldStore, PreferenceStore, RecipeStore
+from services.builder.store import BuildStore, HoldStore, PreferenceStore, RecipeStore, UpkeepStore
 
 SERVICE: Final = "builder"
 
@@ -19,6 +19,7 @@ class Tx:
     holds: HoldStore
     recipes: RecipeStore
     preferences: PreferenceStore
+    upkeep: UpkeepStore
     inbox: Inbox
     outbox: Outbox
 
@@ -29,6 +30,7 @@ class Tx:
             holds=HoldStore(connection),
             recipes=RecipeStore(connection),
             preferences=PreferenceStore(connection),
+            upkeep=UpkeepStore(connection),
             inbox=Inbox(connection),
             outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )

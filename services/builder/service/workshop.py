@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.following import Following
+from services.builder.service.housekeeping import Housekeeping
 from services.builder.service.images import Images
 from services.builder.service.making import Making
 from services.builder.service.pushes import Pushes
@@ -20,3 +21,4 @@ class Workshop:
     making: Making
     registry: Registry
     pushes: Pushes
+    housekeeping: Housekeeping

@@ -18,8 +18,8 @@ from services.builder.domain import (
     Order,
     Origin,
     Planned,
+    Sought,
     Step,
-    Which,
     Wish,
 )
 
@@ -100,10 +100,10 @@ FROM build WHERE org_id = $1
 """
 _ONE: Final = f"{_VIEW} AND id = $2"
 _NEWEST: Final = f"""{_VIEW}
-    AND ($3::text[] IS NULL OR status = ANY ($3)) AND ($4::text IS NULL OR kind = $4)
-    AND ($5::text IS NULL OR repository = $5) AND ($6::text IS NULL OR version = $6)
-    AND ($7::uuid IS NULL OR id < $7)
-ORDER BY id DESC LIMIT $2
+    AND ($2 = '' OR repository = $2) AND ($3 = '' OR version = $3)
+    AND ($4 = '' OR status = $4) AND ($5 = '' OR kind = $5)
+    AND ($6::uuid IS NULL OR id < $6)
+ORDER BY id DESC LIMIT $7
 """
 
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
@@ -207,11 +207,10 @@ class BuildStore:
         return _view(row) if row is not None else None
 
     async def newest(
-        self, org_id: UUID, limit: int, which: Which, *, before: UUID | None
+        self, org_id: UUID, sought: Sought, *, before: UUID | None, count: int
     ) -> Sequence[BuildView]:
-        statuses = list(which.statuses) if which.statuses else None
-        row = (statuses, which.kind, which.repository, which.version, before)
-        return [_view(row) for row in await self._connection.fetch(_NEWEST, org_id, limit, *row)]
+        row = (sought.repository, sought.version, sought.status, sought.kind, before, count)
+        return [_view(each) for each in await self._connection.fetch(_NEWEST, org_id, *row)]
 
 
 def _order(given: dict[str, Any]) -> Order:

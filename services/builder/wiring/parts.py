@@ -35,7 +35,7 @@ from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import SERVICE, Live, Tx, Workshop
+from services.builder.service import SERVICE, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
 from services.builder.wiring.workshop import Tools, workshop
@@ -81,7 +81,7 @@ def _parts(
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop, folders, largest_base=settings.largest_base_image),
+            routes(shop, largest_base=settings.largest_base_image),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
@@ -102,14 +102,6 @@ def _parts(
     )
 
 
-def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
-    def call() -> None:
-        for each in committed:
-            each()
-
-    return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
-
-
 def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
     match spec.purpose:
         case "bentos":
@@ -120,7 +112,7 @@ def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
 
 def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
     lanes = Lanes(settings.lanes, settings.lanes_per_org, settings.timeout)
-    return Worker(shop.builds, shop.making, lanes=lanes, wake=wake)
+    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
 
 
 @asynccontextmanager
@@ -156,7 +148,16 @@ def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah 
         buildah=buildah,
         limits=settings.commands.limits(),
         preferences=Preferences(settings.build_on_push),
+        keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
     )
+
+
+def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
+    def call() -> None:
+        for each in committed:
+            each()
+
+    return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

@@ -9,7 +9,7 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database
 from services.builder.containers import Buildah, Limits
 from services.builder.domain import Order, Preferences, Strategy
-from services.builder.environments import Children, Folders, Uv
+from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
 from services.builder.oci import Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
 from services.builder.service import (
@@ -23,7 +23,9 @@ from services.builder.service import (
     Environments,
     Finished,
     Following,
+    Housekeeping,
     Images,
+    Keep,
     Layering,
     Live,
     Looking,
@@ -50,6 +52,7 @@ class Tools:
     limits: Limits = field(default_factory=partial(Limits, seconds=3600))
     preferences: Preferences = field(default_factory=partial(Preferences, build_on_push=False))
     """Of organisations that have none of their own."""
+    keep: Keep = field(default_factory=Keep)
 
 
 def workshop(
@@ -81,10 +84,17 @@ def workshop(
         children=tools.children,
         live=live,
     )
-    following = Following(builds, live, folders=folders)
     pushes = Pushes(database, default=tools.preferences, woken=wake.set)
+    following = Following(builds, live, folders=folders)
     images = Images(database, folders)
-    return Workshop(builds, following, images, bases, making, registry, pushes)
+    housekeeping = Housekeeping(
+        database,
+        images,
+        leavings=Leavings(folders.root),
+        cache=UvCache(tools.children),
+        keep=tools.keep,
+    )
+    return Workshop(builds, following, images, bases, making, registry, pushes, housekeeping)
 
 
 def _strategies(

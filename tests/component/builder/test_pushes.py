@@ -48,7 +48,7 @@ async def hear(yard: Yard, said: Envelope[BentoPushed]) -> list[BuildView]:
     with bound(Cause("service:registry", ORG, "c1")):
         for _ in range(2):
             await consumer(said, b"")
-    return [*await yard.builds.newest(ORG, 10)]
+    return [*await yard.builds.newest(ORG, count=10)]
 
 
 async def test_a_push_builds_nothing_unless_somebody_wants_it(yard: Yard) -> None:
@@ -103,7 +103,7 @@ async def as_owner(_: web.Request) -> Principal:
 
 async def test_the_setting_is_written_read_and_checked_over_http(yard: Yard) -> None:
     app = build_app(
-        routes(yard.shop, yard.folders),
+        routes(yard.shop),
         service="builder",
         authenticate=as_owner,
         ready=always_ready,
@@ -124,7 +124,7 @@ async def test_the_setting_is_written_read_and_checked_over_http(yard: Yard) -> 
 async def test_builds_are_listed_by_status_and_bento_and_cancelled_over_http(yard: Yard) -> None:
     build = await yard.request("sha256:" + "0" * 64)
     app = build_app(
-        routes(yard.shop, yard.folders),
+        routes(yard.shop),
         service="builder",
         authenticate=as_owner,
         ready=always_ready,

@@ -116,7 +116,8 @@ async def test_builds_are_listed_shown_and_read(person: Person) -> None:
     log = await person.says("builds", "logs", told["id"])
     assert log[1] == person.yard.log(told["id"])
     assert (await person.says("builds", "logs", "hen"))[0] == 1
-    assert (await person.json("builds", "prune")) == {"removed": []}
+    assert "0 removed, 0.0 MiB freed" in (await person.says("builds", "prune"))[1]
+    assert (await person.json("builds", "prune"))["removed"] == []
 
 
 async def test_an_option_before_the_word_prune_counts(person: Person, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ async def test_an_option_before_the_word_prune_counts(person: Person, tmp_path: 
 
     assert status == 1
     assert "there is no platform" in told
-    assert json.loads((await person.says("builds", "--json", "prune"))[1]) == {"removed": []}
+    assert json.loads((await person.says("builds", "--json", "prune"))[1])["removed"] == []
 
 
 @asynccontextmanager
