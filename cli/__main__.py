@@ -7,6 +7,8 @@ from typing import Final
 import typer
 
 from cli.commands import (
+    base_images,
+    builds,
     carry,
     containers,
     database,
@@ -34,7 +36,9 @@ app.command()(platform.login)
 app.command()(platform.deployments)
 app.command()(platform.events)
 app.command()(platform.logs)
-app.command()(platform.builds)
+app.command()(builds.build)
+app.add_typer(builds.app)
+app.add_typer(base_images.app)
 for _kind in ("model", "bento"):
     app.add_typer(registry_app(_kind))
 app.add_typer(secret.app)

@@ -58,8 +58,17 @@ class Api:
             yield from page["items"]
             cursor = page["next"]
 
-    def post(self, path: str, body: object = None) -> Any:
-        return self._sent("POST", path, body)
+    def post(self, path: str, body: object = None, *, patient: bool = False) -> Any:
+        """``patient`` waits as long as it takes: what is asked for is done meanwhile."""
+        return self._sent("POST", path, body, headers={} if patient else None)
+
+    def send(
+        self, path: str, file: Readable, size: int, *, params: Mapping[str, str | None]
+    ) -> Any:
+        """All of ``file``, and what is answered to it."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        with self._asked("POST", path, params=params, data=file, headers=headers) as answer:
+            return json.load(answer)
 
     def put(self, path: str, body: object) -> Any:
         return self._sent("PUT", path, body)
@@ -92,8 +101,8 @@ class Api:
         if own is not None:
             raise own
 
-    def delete(self, path: str) -> Any:
-        return self._sent("DELETE", path, None)
+    def delete(self, path: str, params: Mapping[str, str | None] | None = None) -> Any:
+        return self._sent("DELETE", path, None, params=params)
 
     def content(self, path: str) -> Iterator[bytes]:
         """Bytes as they come."""
@@ -113,8 +122,16 @@ class Api:
             for line in answer:
                 yield line.decode(errors="replace").rstrip("\r\n")
 
-    def _sent(self, method: str, path: str, body: object) -> Any:
-        with self._asked(method, path, body=body) as answer:
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        *,
+        params: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        with self._asked(method, path, params=params, body=body, headers=headers) as answer:
             raw = answer.read()
             return json.loads(raw) if raw else {}
 

@@ -1,4 +1,4 @@
-"""login, deployments, events, builds, logs: what the platform says through its API."""
+"""login, deployments, events, logs: what the platform says through its API."""
 
 import json
 import os
@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cli.errors import CommandError
 from cli.options import FollowOption, HomeOption, JsonOption, home_at, show, table
 
 _LINES: Final = 200
@@ -89,26 +88,6 @@ def logs(
         return
     for line in _following(at, name, lines=lines, follow=follow):
         print(json.dumps({"name": name, "line": line}) if as_json else line, flush=True)
-
-
-def builds(
-    action: Annotated[str, typer.Argument(help="list, or prune what nothing needs")] = "list",
-    *,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """What was built, from what, how it ended."""
-    from cli.client import Api
-
-    api = Api.of(home_at(home))
-    match action:
-        case "list":
-            told = api.get("/api/builds")
-        case "prune":
-            told = api.post("/api/builds/prune")
-        case _:
-            raise CommandError(f"'{action}' is no action", "say `builds` or `builds prune`")
-    show(told, as_json=as_json, human=lambda: json.dumps(told, indent=1))
 
 
 def _items(told: Any) -> list[dict[str, Any]]:

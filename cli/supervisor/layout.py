@@ -100,7 +100,7 @@ class Layout:
             case "registry":
                 return {"BLOBS__ROOT": str(root / "blobs"), "PUBLIC_URL": self.url}
             case "builder":
-                return {"ROOT": str(root / "builder")}
+                return {"ROOT": str(root / "builder"), "MARKER": f"{self.marker}:build"}
             case "deployer":
                 return {
                     "ROOT": str(root / "deployer"),

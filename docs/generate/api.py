@@ -23,10 +23,10 @@ other, with an identity of their own. `/api/v1` and `/api/v2` are what BentoML's
 `/v2` is OCI distribution 1.1; the other routes are ours, and where a document of them is named
 it says all that they take and give (OpenAPI 3.1; each service also answers with its own).
 
-Errors are problems: [problems/](problems/README.md). Below `/api/registry`, lists have `items`
-and `next`, the `cursor` of the page behind this one; and what changes something takes an
-`Idempotency-Key`, with which it takes effect once, however often its caller repeats it within a
-day: the repeated answer says `Idempotency-Replayed: true`."""
+Errors are problems: [problems/](problems/README.md). Below `/api/registry` and `/api/builds`,
+lists have `items` and `next`, the `cursor` of the page behind this one; and what changes something
+in the registry takes an `Idempotency-Key`, with which it takes effect once, however often its
+caller repeats it within a day: the repeated answer says `Idempotency-Replayed: true`."""
 
 _PATTERN: Final = re.compile(r":[^{}]*}")
 
@@ -46,7 +46,7 @@ def routes_of_services() -> dict[str, list[Route]]:
     nothing = unwired()
     return {
         "registry": registry.routes(nothing, nothing, nothing),
-        "builder": builder.routes(nothing, nothing),
+        "builder": builder.routes(nothing),
         "deployer": deployer.routes(nothing, nothing, public_url=""),
         "events": EventsApi(nothing, nothing).routes(),
         "gateway": [
@@ -66,8 +66,11 @@ def api_page() -> str:
 
 def openapi_documents() -> dict[str, str]:
     """By file name."""
-    found = described_by(registry.TITLE, routes_of_services()["registry"])
-    return {"registry.json": to_json(found, indent=1).decode() + "\n"}
+    titles, routes = {"registry": registry.TITLE, "builder": builder.TITLE}, routes_of_services()
+    return {
+        f"{service}.json": to_json(described_by(title, routes[service]), indent=1).decode() + "\n"
+        for service, title in titles.items()
+    }
 
 
 def _document(service: str) -> str:

@@ -55,8 +55,8 @@ class Operation:
     """What a route takes and gives, in types that pydantic knows.
 
     ``id`` is what generated clients call it, once per service. ``answer`` is what the JSON of
-    a success is (None: there is no body; ``bytes``: anything). With ``once`` the route
-    honours ``Idempotency-Key``.
+    a success is (None: there is no body; ``bytes``: anything, of type ``media``). With ``once``
+    the route honours ``Idempotency-Key``.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Operation:
     partial: bool = False
     """Honours ``Range``."""
     once: bool = False
+    media: str = _BYTES
 
     def of(self, kind: str) -> "Operation":
         """The same for each kind of thing: ``{}`` in the id stands for it."""
@@ -134,7 +135,7 @@ def _operation(
 def _answers(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "As asked."}
     if operation.answer is bytes:
-        success["content"] = {_BYTES: {}}
+        success["content"] = {operation.media: {}}
     elif operation.answer is not None:
         success["content"] = {_JSON: {"schema": schemas.of(operation.answer, "serialization")}}
     problem = {

@@ -84,6 +84,7 @@ CONSUMERS: Final = (
         (builder.ImageRequested, builder.ImageBuilt, builder.ImageFailed),
     ),
     ConsumerSpec("builder", "requests", "deployer", (deployer.DeploymentRequested,)),
+    ConsumerSpec("builder", "bentos", "registry", (registry.BentoPushed,)),
     ConsumerSpec("deployer", "images", "builder", (builder.ImageBuilt, builder.ImageFailed)),
     ConsumerSpec("deployer", "routes", "gateway", (gateway.RouteApplied,)),
     ConsumerSpec(

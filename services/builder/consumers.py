@@ -4,7 +4,8 @@ from typing import Any
 
 from libs.contracts.deployer import DeploymentRequested
 from libs.contracts.event import Envelope
-from services.builder.service import Builds
+from libs.contracts.registry import BentoPushed
+from services.builder.service import Builds, Pushes
 
 
 class RequestsConsumer:
@@ -17,3 +18,15 @@ class RequestsConsumer:
     async def __call__(self, envelope: Envelope[Any], raw: bytes) -> None:  # noqa: ARG002  # bytes are for logs
         if isinstance(envelope.data, DeploymentRequested):
             await self._builds.request(envelope, consumer=self._consumer)
+
+
+class BentosConsumer:
+    """A bento may be wanted as an image."""
+
+    def __init__(self, pushes: Pushes, *, consumer: str) -> None:
+        self._pushes = pushes
+        self._consumer = consumer
+
+    async def __call__(self, envelope: Envelope[Any], raw: bytes) -> None:  # noqa: ARG002  # bytes are for logs
+        if isinstance(envelope.data, BentoPushed):
+            await self._pushes.pushed(envelope, consumer=self._consumer)

@@ -1,9 +1,12 @@
 """The loop that takes builds from the queue, several at a time, and says how each of them ended."""
 
 import asyncio
+import errno
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -15,30 +18,53 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
-from services.builder.errors import BuildFailedError, IndexUnreachableError
-from services.builder.service import Builds, Making, Progress
+from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
+from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
 
 _POLL: Final = timedelta(seconds=1)
 """How late a build that was put off may begin."""
+_HEED: Final = timedelta(seconds=0.5)
+"""How late one is stopped that somebody cancelled through another replica."""
+_SWEEP: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=15)
+_LONGEST_WISH: Final = timedelta(minutes=5)
+"""What a registry that wants to be left alone is granted."""
 _ATTEMPTS: Final = 60
 """A quarter of an hour: another service may be down for that long."""
 _ATTEMPTS_AT_AN_INDEX: Final = 3
 """The index is named by a setting, which may simply be wrong; uv tries several times itself."""
 
 
-class Worker:
-    """Works at ``lanes`` builds at once. An error of one never holds up another."""
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """``lanes`` is how many builds are under way, ``timeout`` how long an attempt may take."""
 
-    def __init__(self, builds: Builds, making: Making, *, lanes: int, wake: Wake) -> None:
+    lanes: int = 2
+    lanes_per_org: int = 2
+    timeout: timedelta = timedelta(hours=1)
+
+
+class Worker:
+    """Works at several builds at once. An error of one never holds up another."""
+
+    def __init__(
+        self,
+        builds: Builds,
+        making: Making,
+        *,
+        housekeeping: Housekeeping,
+        lanes: Lanes,
+        wake: Wake,
+    ) -> None:
         self._builds = builds
         self._making = making
+        self._housekeeping = housekeeping
         self._lanes = lanes
         self._wake = wake
-        self._under_way: set[UUID] = set()
+        self._under_way: dict[UUID, Attempt] = {}
         self._choosing = asyncio.Lock()
 
     async def lead(self, lease: Lease) -> None:
@@ -53,23 +79,49 @@ class Worker:
     async def run(self) -> None:
         """Never returns."""
         self._under_way.clear()
+        await self._making.tidy()
         async with asyncio.TaskGroup() as group:
-            for number in range(self._lanes):
+            group.create_task(self._heed(), name="builds cancelled")
+            group.create_task(self._sweep(), name="builds swept")
+            for number in range(self._lanes.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
     async def turn(self) -> bool:
         """One build, to its end or put off; False when none is due."""
         async with self._choosing:
-            order = await self._builds.start(besides=self._under_way)
+            order = await self._builds.start(
+                besides=self._under_way, full=self._full(), awaited=self._crowded()
+            )
             if order is None:
                 return False
-            self._under_way.add(order.id)
+            attempt = self._under_way[order.id] = Attempt(order, self._lanes.timeout)
         try:
             with _because(order):
-                await self._build(order)
+                await self._build(attempt)
         finally:
-            self._under_way.discard(order.id)
+            self._under_way.pop(order.id, None)
         return True
+
+    async def heed(self) -> None:
+        """End what somebody has cancelled, be it under way here or nowhere any more."""
+        async with self._choosing:
+            for order in await self._builds.unwanted():
+                attempt = self._under_way.get(order.id)
+                if attempt is not None:
+                    attempt.cancel()
+                    continue
+                with _because(order):
+                    await self._cancelled(order, self._making.progress(order))
+
+    def _full(self) -> list[UUID]:
+        """Organisations that have as much under way as each of them may."""
+        count = Counter(each.order.org_id for each in self._under_way.values())
+        return [org for org, lanes in count.items() if lanes >= self._lanes.lanes_per_org]
+
+    def _crowded(self) -> bool:
+        """Whether the last of several lanes is kept for what somebody waits for."""
+        unawaited = [each.order.awaited_by == "nobody" for each in self._under_way.values()]
+        return 0 < self._lanes.lanes - 1 <= sum(unawaited)
 
     async def _work(self) -> None:
         while True:
@@ -81,29 +133,60 @@ class Worker:
             if not worked:
                 await self._wake.wait(_POLL)
 
-    async def _build(self, order: Order) -> None:
-        begun, progress = time.monotonic(), self._making.progress(order)
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP.total_seconds())
+            try:
+                await self._housekeeping.sweep()
+            except ServiceError as error:
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
+
+    async def _heed(self) -> None:
+        while True:
+            try:
+                await self.heed()
+            except ServiceError as error:
+                log.warning("worker.deferred", code=error.code, detail=error.detail)
+            await self._wake.wait(_HEED)
+
+    async def _build(self, attempt: Attempt) -> None:
+        order, begun = attempt.order, time.monotonic()
+        progress = self._making.progress(order)
+        if order.attempts > _ATTEMPTS:
+            words = "the builder died of it again and again"
+            await self._fail(order, progress, code="build-crashed", reason=words)
+            return
         try:
-            image = await self._making.make(order, progress)
+            image = await attempt.work(self._making.make(order, progress))
             seconds = 0.0 if image.reused else time.monotonic() - begun
-            await self._builds.built(order, image, seconds, steps=progress.steps)
+            await self._builds.built(order, image, seconds, report=progress.report)
             log.info("build.built", digest=image.digest, reused=image.reused, seconds=seconds)
-        except BuildFailedError as error:
+        except Exception as error:  # noqa: BLE001 - every one of them is told
+            await self._ended(attempt, progress, _first(error))
+
+    async def _ended(self, attempt: Attempt, progress: Progress, error: Exception) -> None:
+        order = attempt.order
+        if attempt.stopped and attempt.cancelled:
+            await self._cancelled(order, progress)
+        elif attempt.stopped:
+            limit = f"it was not complete after {attempt.limit.total_seconds():g} s"
+            await self._fail(order, progress, code="build-timeout", reason=limit)
+        elif isinstance(error, BuildFailedError):
             await self._fail(order, progress, code=error.code, reason=error.reason)
-        except ServiceError as error:
+        elif isinstance(error, ServiceError):
             await self._put_off_or_fail(order, progress, error)
-        except Exception as error:
-            log.exception("build.crashed")
-            await self._fail(
-                order, progress, code="build-crashed", reason=f"{type(error).__name__}: {error}"
-            )
+        else:
+            log.error("build.crashed", exc_info=error)
+            words = f"{type(error).__name__}: {error}"
+            await self._fail(order, progress, code="build-crashed", reason=words)
 
     async def _put_off_or_fail(self, order: Order, progress: Progress, error: ServiceError) -> None:
         most = _ATTEMPTS_AT_AN_INDEX if isinstance(error, IndexUnreachableError) else _ATTEMPTS
         if not error.kind.transient or order.attempts >= most:
             await self._fail(order, progress, code=error.code, reason=error.detail)
             return
-        pause = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
+        grown = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
+        pause = max(grown, min(error.retry_after or grown, _LONGEST_WISH))
         progress.note(f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
         log.warning("build.put_off", code=error.code, detail=error.detail, attempt=order.attempts)
         await self._builds.put_off(order, pause)
@@ -111,7 +194,22 @@ class Worker:
     async def _fail(self, order: Order, progress: Progress, *, code: str, reason: str) -> None:
         progress.note(f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
-        await self._builds.failed(order, code, reason, steps=progress.steps)
+        await self._builds.failed(order, code, reason, report=progress.report)
+
+    async def _cancelled(self, order: Order, progress: Progress) -> None:
+        progress.note("cancelled")
+        log.info("build.cancelled")
+        await self._builds.cancelled(order, report=progress.report)
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong in the first of several tasks; for good, if one of them says so."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return BuilderFullError(str(error))
+    if not isinstance(error, ExceptionGroup):
+        return error
+    each = [_first(inner) for inner in error.exceptions]
+    return next((inner for inner in each if isinstance(inner, BuildFailedError)), each[0])
 
 
 @contextmanager

@@ -16,6 +16,15 @@ class BuildNotFoundError(ServiceError):
         super().__init__(f"the organisation has no build {build[:64]!r}")
 
 
+class BuildEndedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "build-ended"
+    title: ClassVar[str] = "The build has ended already"
+
+    def __init__(self, build: str, status: str) -> None:
+        super().__init__(f"build {build} has ended: {status}", status=status)
+
+
 class ImageGoneError(ServiceError):
     kind: ClassVar[Kind] = Kind.GONE
     code: ClassVar[str] = "image-gone"
@@ -41,6 +50,24 @@ class IndexUnreachableError(ServiceError):
 
     def __init__(self, words: str) -> None:
         super().__init__(f"uv could not reach the package index:\n{words}")
+
+
+class BentoIncompleteError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "bento-incomplete"
+    title: ClassVar[str] = "The bento waits for something that it needs"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
+class BuilderFullError(ServiceError):
+    kind: ClassVar[Kind] = Kind.NO_SPACE
+    code: ClassVar[str] = "builder-full"
+    title: ClassVar[str] = "The builder's disk is full"
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"the builder has no room left: {words}")
 
 
 class RegistryUnreachableError(ServiceError):

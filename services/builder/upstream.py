@@ -8,7 +8,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.client import OrgRef, Peer
-from libs.contracts.identity import Principal
 from libs.contracts.registry import ResolvedBento
 from services.builder.errors import BuildFailedError
 
@@ -19,10 +18,10 @@ class Registry:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    async def resolve(self, repository: str, version: str, principal: Principal) -> ResolvedBento:
+    async def resolve(self, repository: str, version: str, org: OrgRef) -> ResolvedBento:
         """Raises the registry's own refusal where it is not there, or not whole."""
         path = f"/internal/bentos/{repository}/{version}"
-        answer = await self._peer.json("GET", path, org=OrgRef.of(principal))
+        answer = await self._peer.json("GET", path, org=org)
         return ResolvedBento.model_validate(answer)
 
     async def fetch(self, digest: str, org_id: UUID, file: Path) -> None:

@@ -34,7 +34,7 @@ from services.gateway.controller import Corrector, Follower, tidy
 from services.gateway.dataplane import DataPlane
 from services.gateway.errors import BootstrapTokenError
 from services.gateway.http.admission import Admission
-from services.gateway.http.api import ForwardApi
+from services.gateway.http.api import ForwardApi, Sockets
 from services.gateway.http.edge import build_endpoints
 from services.gateway.http.endpoints import Endpoints, Limits
 from services.gateway.http.identity import IdentityApi
@@ -86,6 +86,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         open_session() as calls,
         _open_peers() as forwards,
+        _open_peers() as lasting,
     ):
         core = _core(settings, pool)
         await _bootstrap(settings, core.database)
@@ -96,7 +97,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
         url = settings.peers.get("deployer", "")
         deployer = Peer(calls, service=SERVICE, peer="deployer", base_url=url, signer=signer)
         corrector = Corrector(core.routes, deployer, doubt=core.doubt, on_change=core.changed.set)
-        api = _api(core, ForwardApi(forwards, signer, settings.peers), settings)
+        sockets = Sockets(lasting, _websockets(settings))
+        api = _api(core, ForwardApi(forwards, signer, settings.peers, sockets=sockets), settings)
         try:
             yield Parts(
                 listeners=(
@@ -146,12 +148,16 @@ def _api(core: _Core, forwards: ForwardApi, settings: Settings) -> web.Applicati
     )
 
 
-def _endpoints(settings: Settings, core: _Core) -> Endpoints:
-    websocket = WebSocketLimits(
+def _websockets(settings: Settings) -> WebSocketLimits:
+    return WebSocketLimits(
         max_message=settings.websocket_message_bytes,
         ping_every=timedelta(seconds=settings.websocket_ping_seconds),
     )
-    limits = Limits(timedelta(seconds=settings.endpoint_silence_seconds), websocket)
+
+
+def _endpoints(settings: Settings, core: _Core) -> Endpoints:
+    silence = timedelta(seconds=settings.endpoint_silence_seconds)
+    limits = Limits(silence, _websockets(settings))
     return Endpoints(
         core.plane, core.replicas, Admission(core.tokens), limits=limits, on_lost=core.doubt.set
     )

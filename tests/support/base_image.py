@@ -36,6 +36,13 @@ _UNNEEDED: Final = re.compile(
 )
 """What differs each time, what nobody asks for, and Debian's word against pip."""
 
+_SMALL: Final = re.compile(
+    r"\./(?:bin|sbin|lib|lib64|tmp|root|proc|dev|sys|mnt|run|etc(?:/(?:passwd|group|shadow))?"
+    r"|usr(?:/(?:bin|sbin|lib|lib64)|/lib64/ld-linux.*|/lib/x86_64-linux-gnu(?:/(?:ld-linux|lib"
+    r"(?:c|m|selinux|pcre2-8|mount|blkid|acl|attr|crypto|gmp|smartcols|uuid|tinfo|z)\b).*)?"
+    r"|/bin/(?:dash|sh|cat|ls|env|echo|touch|mkdir|wc|id|sleep|tail|head|cut|sort|grep|base64"
+    r"|printf|mount|true|setsid|rm|chown|chmod))?)?"
+)
 _LINKS: Final = {"python3": "/usr/bin/python3", "python": "/usr/bin/python3", "pip": "/usr/bin/pip"}
 
 
@@ -61,6 +68,19 @@ def _made() -> Path | str:
         except (OSError, subprocess.SubprocessError, LookupError) as error:
             return f"no base image: {error} {getattr(error, 'stderr', None) or ''}"[:600]
     return made
+
+
+def small_image(folder: Path) -> Path:
+    """Of the same files only a shell and some commands: where nobody asks for a Python."""
+    blobs = (base_image() / "blobs" / "sha256").iterdir()
+    blob = max(blobs, key=lambda each: each.stat().st_size)  # its layer
+    tree = folder / "small.tar"
+    with tarfile.open(blob) as source, tarfile.open(tree, "w") as target:
+        for member in source:
+            if _SMALL.fullmatch(member.name):
+                target.addfile(member, source.extractfile(member) if member.isreg() else None)
+    _write_layout(folder / "layout", tree)
+    return folder / "layout"
 
 
 def _make(made: Path) -> None:

@@ -2,13 +2,11 @@
 
 import asyncio
 import hashlib
-import io
 import sys
-import tarfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,14 +14,11 @@ from uuid import UUID
 
 import aiohttp
 import yaml
-from aiohttp import web
 from uuid_utils.compat import uuid7
 
-from libs.chassis.auth import Signer, Verifier, service_authenticator
-from libs.chassis.blobs import FileBlobs
-from libs.chassis.client import OrgRef, Peer, PeerUnavailableError
+from libs.chassis.auth import Signer
+from libs.chassis.client import OrgRef, Peer
 from libs.chassis.context import Cause, bound
-from libs.chassis.http import build_app
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
@@ -31,26 +26,25 @@ from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Person, Principal
 from services.builder.containers import Buildah
-from services.builder.controller import Worker
+from services.builder.controller import Lanes, Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Children, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import Builds, Images, Tx, Workshop
+from services.builder.service import Builds, Images, Live, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import Tools, workshop
-from services.registry.http import Urls, routes
-from services.registry.service import Patience, use_cases
-from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
-from tests.support.serving import always_ready, served
+from tests.support.packed import packed
+from tests.support.registry_app import registry_app
+from tests.support.serving import served
 from tests.support.tiny import pack_wheel
 
 ORG: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ENDED: Final = frozenset({"built", "failed", "cancelled"})
-_ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
+ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
 
 
 @dataclass
@@ -64,6 +58,7 @@ class Yard:
     folders: Folders
     worker: Worker
     gateway: Signer
+    live: Live
     away: set[str] = field(default_factory=set)
 
     @property
@@ -120,13 +115,13 @@ class Yard:
         envelope = requested(digest, *models, org=org)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
-        return (await self.builds.newest(org, 1))[0].id
+        return (await self.builds.newest(org, count=1))[0].id
 
     async def order(self, tag: str, wish: Wish) -> UUID:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
-        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
-        bento = await self.shop.registry.resolve(repository, version, who)
+        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
+        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             return (await self.builds.order(who, bento, wish)).id
 
@@ -157,7 +152,7 @@ class Yard:
         models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
-        body = _packed(files)
+        body = packed(files)
         for method, path, sent in (
             ("POST", "", {"name": name, "description": ""}),
             (
@@ -174,7 +169,7 @@ class Yard:
             ("PUT", f"/{name}/{kind}s/{version}/upload", body),
         ):
             token = self.gateway.token(
-                "user:1", audience="registry", org_id=org, org="default", person=_ADA
+                "user:1", audience="registry", org_id=org, org="default", person=ADA
             )
             how = {"data": sent} if isinstance(sent, bytes) else {"json": sent}
             async with self.session.request(
@@ -214,39 +209,6 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
     )
 
 
-def _packed(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"./{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
-def _registry(
-    database: Database[RegistryTx], blobs: Path, *, keys: Path, away: Collection[str]
-) -> web.Application:
-    verified = service_authenticator(Verifier("registry", keys / "public.json"))
-
-    async def authenticate(request: web.Request) -> Principal:
-        if request.match_info.get("digest") in away:
-            raise PeerUnavailableError("registry", "is away for a moment")
-        return await verified(request)
-
-    store = FileBlobs(blobs)
-    day = timedelta(days=1)
-    cases = use_cases(
-        database, store, silence=day, undo=day, patience=Patience(day, deleting=day, unknown=day)
-    )
-    return build_app(
-        routes(cases, store, Urls(None, None)),
-        service="registry",
-        authenticate=authenticate,
-        ready=always_ready,
-    )
-
-
 @asynccontextmanager
 async def building(
     pool: Pool,
@@ -257,35 +219,43 @@ async def building(
     plain_http: Collection[str] = (),
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
+    lanes: Lanes = Lanes(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
     generate_keys(keys, ["gateway", "registry", "builder"])
     away: set[str] = set()
-    app = _registry(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
+    app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        signer = Signer("builder", keys / "builder.pem")
-        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
-        database, wake = Database(pool, Tx.bind), Wake()
+        live, wake = Live(), Wake()
+        database = Database(pool, Tx.bind, committed=live.announce)
         folders = Folders(folder / "builder")
-        tools = Tools(
-            uv=Uv(index_url=index_url),
-            home=partial(_home, session, url, keys),
-            registries=Registries(session, Known(plain_http=plain_http)),
-            naming=naming,
-            buildah=buildah,
-        )
-        shop = workshop(database, folders, registry=Registry(peer), tools=tools, wake=wake)
+        children = Children(f"test-{folder.name}:build")
+        uv, home = Uv(children, index_url=index_url), partial(_home, session, url, keys)
+        others = Registries(session, Known(plain_http=plain_http))
+        tools = Tools(uv, children, home, others, naming, buildah)
+        registry = _shelf(session, url, keys)
+        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         yield Yard(
             folder,
             url,
             session,
             shop,
             folders,
-            Worker(shop.builds, shop.making, lanes=2, wake=wake),
+            _worker(shop, lanes, wake),
             Signer("gateway", keys / "gateway.pem"),
+            live,
             away,
         )
+
+
+def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
+    signer = Signer("builder", keys / "builder.pem")
+    return Registry(Peer(session, service="builder", peer="registry", base_url=url, signer=signer))
+
+
+def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:
+    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from tests.support.serving import always_ready, served
 
 TOKEN: Final = "yok_" + "5" * 48
 OURS: Final = {"X-YATAI-API-TOKEN": TOKEN}
+_DRAIN: Final = timedelta(seconds=1)
 _SERVICES: Final = ("registry", "builder", "deployer", "gateway", "events")
 
 
@@ -158,6 +160,7 @@ async def _serving(parts: Parts) -> AsyncIterator[list[str]]:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
         for each in servers:
+            await each.drain(_DRAIN)
             await each.close()
 
 

@@ -59,13 +59,20 @@ def test_a_bento_that_cannot_be_resolved_shows_uvs_own_words(
     tag = client.build(source(tmp_path / "unresolvable", code))
     client.run("push", tag)
 
-    client.run("deploy", tag, "--name", "unresolvable", "--no-wait")
+    said = client.fails("deploy", tag, "--name", "unresolvable")
 
+    assert "--- resolve" in said, "the log of the build, while its client waits"
+    assert "attrs==0.0.0.1" in said
+    assert "failed: requirements-unresolvable" in said
+    assert 'Current status: "image-build-failed"' in " ".join(said.split())
     seen = wait_for_end(platform, "unresolvable")
     assert seen == "image-build-failed"
     [failed] = platform.events(type="image.failed")
     assert "attrs==0.0.0.1" in failed["data"]["reason"]
     assert "attrs==0.0.0.1" in platform.yokocho("deployments").stdout
+    built = platform.yokocho("build", tag, check=False)
+    assert (built.returncode, "--- plan" in built.stdout) == (1, True)
+    assert "status    failed: " in built.stdout
     platform.request("DELETE", "/api/v2/deployments/unresolvable")
 
 
@@ -110,7 +117,7 @@ def wait_for_end(platform: LocalPlatform, name: str, *, seconds: float = 90) -> 
     seen: Any = None
     while time.monotonic() < deadline:
         seen = platform.request("GET", f"/api/v2/deployments/{name}")[1]
-        if seen["status"] not in {"deploying", "unknown", "non-deployed"}:
+        if seen["status"] not in {"deploying", "image-building", "unknown", "non-deployed"}:
             return str(seen["status"])
         time.sleep(0.1)
     raise AssertionError(f"{name} never ended: {seen}")

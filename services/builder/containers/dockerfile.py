@@ -32,6 +32,7 @@ _DIRECTIVE: Final = re.compile(r"#\s*escape\s*=\s*(\S)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"[a-z0-9][A-Za-z0-9./:@_-]*")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH: Final = re.compile(r"[A-Za-z0-9/._-]+")
+_PACKAGES: Final = re.compile(r"\bapt(?:-get)?\s")
 _NOTHING: Final = "scratch"
 _STAGES: Final = ("COPY", "RUN", "ADD")
 
@@ -54,6 +55,7 @@ def prepared(
 ) -> str:
     """``dockerfile`` on ``base``, without the commands ``drop``.
 
+    Where others install packages, too, the lists of packages that those commands fetch are fetched.
     Each stage begins with ``arguments``, which its commands see and its image does not have.
     """
     declared = [_argument(name, value) for name, value in (arguments or {}).items()]
@@ -61,14 +63,19 @@ def prepared(
     first: str | None = None
     stages = 0
     lines: list[str] = []
-    for each in _instructions(dockerfile):
+    instructions = list(_instructions(dockerfile))
+    kept = [each for each in instructions if each.word != "RUN" or _command(each) not in drop]
+    refresh = any(each.word == "RUN" and _PACKAGES.search(each.text) for each in kept)
+    for each in instructions:
         if each.word == "FROM":
             found = _from(each)
             first = first or found["image"]
             lines += [_on(found, base, first=first, known=known), *declared]
             known |= {str(stages), (found["name"] or _NOTHING).lower()}
             stages += 1
-        elif not (each.word == "RUN" and _command(each) in drop):
+        elif each not in kept:
+            lines += ["RUN apt-get update"] * refresh
+        else:
             if base is not None and each.word in _STAGES:
                 _refuse_other_images(each, known)
             lines += each.lines

@@ -2,7 +2,10 @@
 
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
+    ENDED,
+    AwaitedBy,
     BuildView,
+    Ended,
     Image,
     Interpreter,
     Kind,
@@ -10,19 +13,27 @@ from services.builder.domain.build import (
     Order,
     Origin,
     Planned,
+    Report,
+    Sought,
+    Status,
     Step,
     Target,
 )
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
+from services.builder.domain.preferences import Preferences
+from services.builder.domain.pruned import Pruned
 from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
+    "ENDED",
     "Asked",
+    "AwaitedBy",
     "BaseImage",
     "BasePython",
     "BuildView",
     "Choice",
     "Described",
+    "Ended",
     "Image",
     "Interpreter",
     "Kind",
@@ -33,6 +44,11 @@ __all__ = [
     "Origin",
     "PinnedBase",
     "Planned",
+    "Preferences",
+    "Pruned",
+    "Report",
+    "Sought",
+    "Status",
     "Step",
     "Strategy",
     "Target",

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from services.builder.domain.strategy import Choice, Wish
 
 Kind = Literal["environment", "oci"]
 """A folder for processes of this machine, or an image for containers."""
+AwaitedBy = Literal["deployment", "person", "nobody"]
+"""Nobody waits for what is built because a bento was pushed."""
+Status = Literal["queued", "running", "built", "failed", "cancelled"]
+ENDED: Final = frozenset({"built", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Order:
     kind: Kind = "environment"
     wish: Wish = field(default_factory=Wish)
     org: str = ""
+    awaited_by: AwaitedBy = "deployment"
+    resolved: bool = True
+    """Whether its models are known."""
     attempts: int = 0
     """How often it was begun, this time included."""
 
@@ -104,6 +111,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """How far a build came: its steps, and how many layers were pushed or were there."""
+
+    steps: tuple[Step, ...] = ()
+    layers_pushed: int = 0
+    layers_reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the row of a build that has just ended knows."""
+
+    strategy: str | None
+    plan_digest: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which builds a list shows; an empty word asks for nothing."""
+
+    repository: str = ""
+    version: str = ""
+    status: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildView:
     """A build as people see it."""
 
@@ -122,6 +157,9 @@ class BuildView:
     steps: tuple[Step, ...]
     code: str | None
     reason: str | None
+    attempts: int
+    due_at: datetime | None
+    """When a queued one is begun, or begun again."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

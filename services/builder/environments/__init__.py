@@ -1,6 +1,9 @@
 """Environments and images on this machine's disk, and the tools that make them."""
 
+from services.builder.environments.children import Children
 from services.builder.environments.folders import Folders, remove
+from services.builder.environments.leavings import Leavings
 from services.builder.environments.uv import NeedsBuildingError, Uv
+from services.builder.environments.uvcache import UvCache
 
-__all__ = ["Folders", "NeedsBuildingError", "Uv", "remove"]
+__all__ = ["Children", "Folders", "Leavings", "NeedsBuildingError", "Uv", "UvCache", "remove"]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -94,9 +95,13 @@ class Folders:
                     gone.append(f"{kind}/{folder.name}")
         return gone
 
-    async def empty_trash(self) -> None:
+    async def empty_trash(self) -> int:
+        """How many bytes it took."""
+        freed = 0
         for folder in self._made("trash").iterdir():
+            freed += await asyncio.to_thread(size_of, folder)
             await asyncio.to_thread(remove, folder)
+        return freed
 
     def _made(self, name: str) -> Path:
         folder = self.root / name
@@ -119,6 +124,16 @@ def _protect(folder: Path) -> None:
                 open_to_all = _READING | (_ENTERING if mode & stat.S_IXUSR else 0)
                 wanted = stat.S_IMODE(mode) & ~_WRITING | open_to_all
                 os.chmod(path, wanted)  # noqa: PTH101 - same
+
+
+def size_of(path: Path) -> int:
+    """Of a file, or of all below a folder; links are not followed."""
+    found = 0 if path.is_dir() or not path.exists() else path.lstat().st_size
+    for at, _, files in os.walk(path):
+        for name in files:
+            with suppress(FileNotFoundError):
+                found += os.lstat(os.path.join(at, name)).st_size  # noqa: PTH118 - many
+    return found
 
 
 def remove(folder: Path) -> None:

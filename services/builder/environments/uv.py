@@ -1,8 +1,7 @@
-"""uv and the interpreters it finds, run with an environment that is listed here."""
+"""uv and the interpreters it finds."""
 
 import asyncio
 import json
-import os
 import platform
 import re
 import shutil
@@ -10,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from libs.chassis.process import allowed, tool
+from libs.chassis.errors import ServiceError
 from services.builder.domain import Interpreter, Target
+from services.builder.environments.children import Children
 from services.builder.environments.folders import remove
-from services.builder.errors import BuildFailedError, IndexUnreachableError
+from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
 
-_PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
 _NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
 _NO_WHEEL: Final = re.compile(
@@ -24,6 +23,7 @@ _NO_WHEEL: Final = re.compile(
 _UNREACHABLE: Final = re.compile(
     r"error sending request|Request failed after \d+ retries|HTTP status server error|timed out"
 )
+_FULL: Final = re.compile(r"No space left on device|[Dd]isk quota exceeded")
 _ASK: Final = (
     "import json,platform,sysconfig;"
     "print(json.dumps([platform.python_version(), sysconfig.get_platform()]))"
@@ -35,9 +35,9 @@ class NeedsBuildingError(Exception):
 
 
 class Uv:
-    def __init__(self, *, index_url: str | None = None) -> None:
-        beside = Path(sys.executable).with_name("uv")
-        self._uv = str(beside) if beside.exists() else shutil.which("uv") or "uv"
+    def __init__(self, children: Children, *, index_url: str | None = None) -> None:
+        self._children = children
+        self._uv = program()
         self._index = ("--default-index", index_url) if index_url else ()
 
     async def interpreter(self, version: str, log: Path) -> Interpreter:
@@ -45,15 +45,17 @@ class Uv:
         path = str(own)
         if not own.exists():
             find = (self._uv, "python", "find", "--no-project", "--system", version)
-            code, out, _ = await run(find, log)
+            code, out, _ = await self._children.run(find, log)
             if code:
-                _, listed, _ = await run((self._uv, "python", "list", "--only-installed"), log)
+                _, listed, _ = await self._children.run(
+                    (self._uv, "python", "list", "--only-installed"), log
+                )
                 raise BuildFailedError(
                     "python-version-absent",
                     f"Python {version} is not installed; these are:\n{_OWN}\n{listed}",
                 )
             path = out.strip()
-        code, out, error = await run((path, "-I", "-c", _ASK), log)
+        code, out, error = await self._children.run((path, "-I", "-c", _ASK), log)
         if code:
             raise BuildFailedError("python-version-absent", error)
         exact, tag = json.loads(out)
@@ -70,11 +72,11 @@ class Uv:
         asked.write_text(requirements)
         argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
         more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._index)
-        code, _, error = await run((*argv, *more), log, cwd=work)
+        code, _, error = await self._children.run((*argv, *more), log, cwd=work)
         if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-unresolvable", error)
+            raise _passing(error) or BuildFailedError("requirements-unresolvable", error)
         return lock.read_text()
 
     async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
@@ -97,11 +99,11 @@ class Uv:
             str(folder),
         )
         more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
-        code, _, error = await run((*argv, *more, *_which(target)), log)
+        code, _, error = await self._children.run((*argv, *more, *_which(target)), log)
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
+            raise _passing(error) or BuildFailedError("requirements-not-installable", error)
 
     async def install(
         self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
@@ -113,7 +115,7 @@ class Uv:
         """
         await asyncio.to_thread(remove, folder)
         venv = (self._uv, "venv", "--relocatable", "--no-project", "--python", python.path)
-        code, _, error = await run((*venv, str(folder)), log)
+        code, _, error = await self._children.run((*venv, str(folder)), log)
         if code:
             raise BuildFailedError("environment-failed", error)
         locked = folder / "requirements.lock"
@@ -121,15 +123,23 @@ class Uv:
         inside = str(folder / "bin" / "python")
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
         more = ("--no-build",) if wheels_only else ()
-        code, _, error = await run((*sync, *more, "--python", inside, *self._index), log)
+        code, _, error = await self._children.run(
+            (*sync, *more, "--python", inside, *self._index), log
+        )
         if code and wheels_only and _NO_BUILD.search(error):
             await asyncio.to_thread(remove, folder)
             raise NeedsBuildingError(error.strip().splitlines()[-1])
         if code:
-            raise _unreachable(error) or BuildFailedError("requirements-not-installable", error)
+            raise _passing(error) or BuildFailedError("requirements-not-installable", error)
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
-        await run((inside, *compiled), log)
+        await self._children.run((inside, *compiled), log)
+
+
+def program() -> str:
+    """Uv that came with the platform, or else that of the machine."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv") or "uv"
 
 
 def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
@@ -139,19 +149,8 @@ def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
     return ("--python", sys.executable, *which, "--only-binary", ":all:")
 
 
-def _unreachable(error: str) -> IndexUnreachableError | None:
+def _passing(error: str) -> ServiceError | None:
     """A failure that another attempt may not meet."""
+    if _FULL.search(error):
+        return BuilderFullError(error)
     return IndexUnreachableError(error) if _UNREACHABLE.search(error) else None
-
-
-async def run(argv: tuple[str, ...], log: Path, *, cwd: Path | None = None) -> tuple[int, str, str]:
-    """Exit code, output and complaints, which go to the log as well. Cancelled, it kills."""
-    with log.open("a") as out:
-        out.write(f"$ {' '.join(argv)}\n")
-    env = {**allowed(os.environ, prefixes=_PREFIXES), "UV_PYTHON_DOWNLOADS": "never"}
-    async with tool(argv, env=env, cwd=cwd or log.parent) as process:
-        told, complained = await process.communicate()
-    output, error = told.decode(errors="replace"), complained.decode(errors="replace")
-    with log.open("a") as out:
-        out.write(output + error)
-    return process.returncode or 0, output, error

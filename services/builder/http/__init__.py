@@ -6,10 +6,12 @@ from aiohttp import web
 
 from libs.chassis.http import Route, described_by
 from libs.chassis.problems import json_response
-from services.builder.environments import Folders
 from services.builder.http.bases import BasesApi
 from services.builder.http.builds import BuildsApi
+from services.builder.http.following import FollowingApi
 from services.builder.http.holds import HoldsApi
+from services.builder.http.pods import PodsApi
+from services.builder.http.preferences import PreferencesApi
 from services.builder.service import Workshop
 
 __all__ = ["DOCUMENT", "TITLE", "routes"]
@@ -18,11 +20,14 @@ TITLE: Final = "Yokocho builder"
 DOCUMENT: Final = "/api/builder/openapi.json"
 
 
-def routes(shop: Workshop, folders: Folders, *, largest_base: int = 0) -> list[Route]:
+def routes(shop: Workshop, *, largest_base: int = 0) -> list[Route]:
     """Everything the builder answers."""
     found = [
-        *BuildsApi(shop, folders).routes(),
-        *BasesApi(shop, folders, largest=largest_base).routes(),
+        *PreferencesApi(shop.pushes).routes(),  # its path is no build's
+        *BuildsApi(shop).routes(),
+        *FollowingApi(shop.following).routes(),
+        *BasesApi(shop, largest=largest_base).routes(),
+        *PodsApi(shop).routes(),
         *HoldsApi(shop.images).routes(),
     ]
     described = json_response(described_by(TITLE, found))

@@ -15,8 +15,11 @@ from libs.chassis.http import Route, accept_body, principal
 from libs.chassis.openapi import Body, Operation, Query
 from libs.chassis.problems import json_response, read_body, read_query
 from services.builder.domain import BaseImage, PinnedBase
-from services.builder.environments import Folders
-from services.builder.errors import BaseImageRefusedError, BuildFailedError
+from services.builder.errors import (
+    BaseImageRefusedError,
+    BuildFailedError,
+    RegistryUnreachableError,
+)
 from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
 from services.builder.upstream import save
@@ -62,9 +65,8 @@ class All:
 class BasesApi:
     """``largest`` is what one import may have, in bytes."""
 
-    def __init__(self, shop: Workshop, folders: Folders, *, largest: int) -> None:
+    def __init__(self, shop: Workshop, *, largest: int) -> None:
         self._bases = shop.bases
-        self._folders = folders
         self._largest = largest
 
     def routes(self) -> list[Route]:
@@ -96,7 +98,7 @@ class BasesApi:
         if (request.content_length or 0) > self._largest:
             raise BaseImageRefusedError(f"it is larger than {self._largest} bytes")
         await accept_body(request)
-        with tempfile.TemporaryDirectory(dir=self._folders.scratch()) as folder, _refused():
+        with tempfile.TemporaryDirectory(dir=self._bases.scratch) as folder, _refused():
             file = Path(folder, "image.tar")
             await save(self._bounded(request), file)
             found = await self._bases.bring(_org(request), asked.reference, file)
@@ -123,6 +125,8 @@ def _refused() -> Iterator[None]:
         yield
     except BuildFailedError as error:
         raise BaseImageRefusedError(error.reason) from error
+    except RegistryUnreachableError as error:  # somebody else's registry, which the caller named
+        raise BaseImageRefusedError(error.detail) from error
 
 
 def _org(request: web.Request) -> OrgRef:

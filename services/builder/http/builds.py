@@ -1,29 +1,24 @@
-"""Builds for people and programs: asked for, listed, followed."""
+"""Builds for people and programs: asked for, listed, looked at."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from datetime import timedelta
-from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field
 
-from libs.chassis.http import Route, principal, stream_response
-from libs.chassis.lifecycle import sleep_or_stop
+from libs.chassis.client import OrgRef
+from libs.chassis.http import Route, principal
 from libs.chassis.openapi import Body, Operation
-from libs.chassis.problems import json_response, read_body
-from services.builder.domain import BuildView, Strategy, Wish
-from services.builder.environments import Folders
+from libs.chassis.pagination import Page, PageQuery, keys_in, page_of
+from libs.chassis.problems import json_response, read_body, read_query
+from services.builder.domain import BuildView, Pruned, Sought, Strategy, Wish
 from services.builder.errors import BuildNotFoundError
 from services.builder.http.platforms import PlatformName
 from services.builder.service import Workshop
 
-_ENDED: Final = frozenset({"built", "failed", "cancelled"})
-_POLL: Final = timedelta(milliseconds=300)
-_NEWEST: Final = 200
-_CHUNK: Final = 2**16
+TOP: Final = "/api/builds"
+ONE: Final = f"{TOP}/{{build_id:[-0-9a-fA-F]+}}"
+READ: Final = "build.read"
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
 
@@ -42,77 +37,64 @@ class BuildBody(Body):
     )
 
 
+class BuildsQuery(PageQuery):
+    """Of the newest first; what is empty asks for nothing."""
+
+    bento: str = Field("", max_length=260, description="`repository`, or `repository:version`")
+    status: Literal["", "queued", "running", "built", "failed", "cancelled"] = ""
+    kind: Literal["", "environment", "oci"] = ""
+
+    def sought(self) -> Sought:
+        repository, _, version = self.bento.partition(":")
+        return Sought(repository, version, self.status, self.kind)
+
+
 class BuildsApi:
-    def __init__(self, shop: Workshop, folders: Folders) -> None:
+    def __init__(self, shop: Workshop) -> None:
         self._builds = shop.builds
-        self._images = shop.images
+        self._following = shop.following
+        self._housekeeping = shop.housekeeping
         self._registry = shop.registry
-        self._folders = folders
 
     def routes(self) -> list[Route]:
-        top, read = "/api/builds", "build.read"
-        one = f"{top}/{{build_id}}"
         return [
-            Route("GET", top, self.newest, action=read),
-            Route("POST", top, self.order, action="build.create", operation=_ORDER),
-            Route("POST", f"{top}/prune", self.prune, action="image.prune"),
-            Route("GET", one, self.one, action=read, operation=_ONE),
-            Route("GET", f"{one}/log", self.log, action=read, stream=True),
+            Route("GET", TOP, self.newest, action=READ, operation=_NEWEST),
+            Route("POST", TOP, self.order, action="build.create", operation=_ORDER),
+            Route("POST", f"{TOP}/prune", self.prune, action="image.prune", operation=_PRUNE),
+            Route("GET", ONE, self.one, action=READ, operation=_ONE),
+            Route("POST", f"{ONE}/cancel", self.cancel, action="build.cancel", operation=_CANCEL),
         ]
 
     async def newest(self, request: web.Request) -> web.Response:
-        found = await self._builds.newest(principal(request).org_id, _NEWEST)
-        return json_response({"builds": found})
+        asked = read_query(request, BuildsQuery)
+        (before,) = keys_in(asked.cursor, (UUID,)) if asked.cursor else (None,)
+        found = await self._builds.newest(
+            principal(request).org_id, asked.sought(), before=before, count=asked.count + 1
+        )
+        return json_response(page_of([(each, [each.id]) for each in found], asked.count))
 
     async def order(self, request: web.Request) -> web.Response:
         body = await read_body(request, BuildBody)
         repository, _, version = body.bento.partition(":")
         who = principal(request)
-        bento = await self._registry.resolve(repository, version or "latest", who)
+        bento = await self._registry.resolve(repository, version or "latest", OrgRef.of(who))
         wish = Wish(body.strategy, body.platforms, body.no_cache, body.image)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:
-        found = await self._builds.one(principal(request).org_id, _build_id(request))
+        found = await self._following.one(principal(request).org_id, build_id(request))
         return json_response(found)
 
-    async def log(self, request: web.Request) -> web.StreamResponse:
-        org_id, build_id = principal(request).org_id, _build_id(request)
-        await self._builds.one(org_id, build_id)
-        follow = request.query.get("follow", "").lower() in {"true", "1"}
-        return await stream_response(
-            request,
-            self._lines(org_id, build_id, follow=follow),
-            headers={"Content-Type": "text/plain; charset=utf-8"},
-        )
+    async def cancel(self, request: web.Request) -> web.Response:
+        """One that runs is shown as it is until its worker has stopped it: within a second."""
+        return json_response(await self._builds.cancel(principal(request), build_id(request)))
 
     async def prune(self, request: web.Request) -> web.Response:
-        return json_response({"removed": await self._images.prune(principal(request).org_id)})
-
-    async def _lines(
-        self, org_id: UUID, build_id: UUID, *, follow: bool
-    ) -> AsyncGenerator[bytes, None]:
-        """What is in the log, and when followed what is added until the build ends."""
-        file, position = self._folders.log(build_id), 0
-        while True:
-            ended = (await self._builds.one(org_id, build_id)).status in _ENDED
-            while chunk := await asyncio.to_thread(_read, file, position):
-                position += len(chunk)
-                yield chunk
-            if ended or not follow or await sleep_or_stop(_POLL):
-                return
+        return json_response(await self._housekeeping.prune(principal(request).org_id))
 
 
-def _read(file: Path, position: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            opened.seek(position)
-            return opened.read(_CHUNK)
-    except FileNotFoundError:
-        return b""
-
-
-def _build_id(request: web.Request) -> UUID:
+def build_id(request: web.Request) -> UUID:
+    """Of the path; what is no id is no build's."""
     text = request.match_info["build_id"]
     try:
         return UUID(text)
@@ -120,7 +102,20 @@ def _build_id(request: web.Request) -> UUID:
         raise BuildNotFoundError(text) from error
 
 
-_ORDER: Final = Operation(
-    "build", "Ask for a container image of a bento", BuildView, body=BuildBody, status=202
+_NEWEST: Final = Operation(
+    "builds", "Builds, newest first", query=BuildsQuery, answer=Page[BuildView]
 )
-_ONE: Final = Operation("getBuild", "A build, how it goes and how it ended", BuildView)
+_ORDER: Final = Operation(
+    "order_build",
+    "Ask for a container image of a bento",
+    body=BuildBody,
+    answer=BuildView,
+    status=202,
+)
+_ONE: Final = Operation("build", "A build, how it goes and how it ended", answer=BuildView)
+_PRUNE: Final = Operation(
+    "prune_builds", "Remove what the organisation need not have", answer=Pruned
+)
+_CANCEL: Final = Operation(
+    "cancel_build", "Stop a build; one that was stopped stays so", answer=BuildView
+)

@@ -8,6 +8,8 @@ ALTER TABLE build ALTER COLUMN causation_id DROP NOT NULL;
 ALTER TABLE build ADD COLUMN kind text NOT NULL DEFAULT 'environment';
 ALTER TABLE build ADD COLUMN wish jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE build ADD COLUMN org text NOT NULL DEFAULT '';
+ALTER TABLE build ADD COLUMN awaited_by text NOT NULL DEFAULT 'deployment';
+ALTER TABLE build ADD COLUMN resolved boolean NOT NULL DEFAULT true;
 ALTER TABLE build ADD COLUMN strategy text;
 ALTER TABLE build ADD COLUMN why jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN plan_digest text;
@@ -17,6 +19,8 @@ ALTER TABLE build ADD COLUMN cancel_asked_by text;
 ALTER TABLE build DROP CONSTRAINT build_status_known;
 ALTER TABLE build ADD CONSTRAINT build_status_known
     CHECK (status IN ('queued', 'running', 'built', 'failed', 'cancelled'));
+ALTER TABLE build ADD CONSTRAINT build_awaited_by_known
+    CHECK (awaited_by IN ('deployment', 'person', 'nobody'));
 ALTER TABLE build ADD CONSTRAINT build_kind_known CHECK (kind IN ('environment', 'oci'));
 
 -- What was read from a bento's archive once, so that the next plan need not fetch it.
@@ -24,6 +28,7 @@ CREATE TABLE bento_description (
     org_id uuid  NOT NULL,
     digest text  NOT NULL,
     body   jsonb NOT NULL,
+    used_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT bento_description_pkey PRIMARY KEY (org_id, digest)
 );
 
@@ -69,5 +74,13 @@ CREATE TABLE pinned_lock (
     python       text NOT NULL,
     platform     text NOT NULL,
     body         text NOT NULL,
+    used_at      timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pinned_lock_pkey PRIMARY KEY (org_id, requirements, python, platform)
+);
+
+-- What organisations want; those without a row never said.
+CREATE TABLE org_setting (
+    org_id        uuid    PRIMARY KEY,
+    org           text    NOT NULL,
+    build_on_push boolean NOT NULL
 );

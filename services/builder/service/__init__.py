@@ -1,18 +1,23 @@
 """Use cases: builds from request to end, the strategies that make images, and who keeps them."""
 
 from services.builder.service.assembling import Assembling
+from services.builder.service.attempt import Attempt
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
 from services.builder.service.dockerfile import Dockerfiles
 from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
+from services.builder.service.following import Following, Live, Piece
+from services.builder.service.housekeeping import Housekeeping, Keep
 from services.builder.service.images import Images
+from services.builder.service.job import Job
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
 from services.builder.service.making import Making
 from services.builder.service.prebuilt import Prebuilt
 from services.builder.service.progress import Progress
+from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
@@ -21,6 +26,7 @@ from services.builder.service.workshop import Workshop
 __all__ = [
     "SERVICE",
     "Assembling",
+    "Attempt",
     "Bases",
     "Builds",
     "ContainerStrategy",
@@ -29,13 +35,20 @@ __all__ = [
     "Dockerfiles",
     "Environments",
     "Finished",
+    "Following",
+    "Housekeeping",
     "Images",
+    "Job",
+    "Keep",
     "Layering",
+    "Live",
     "Looking",
     "Making",
+    "Piece",
     "Prebuilt",
     "Prepared",
     "Progress",
+    "Pushes",
     "Resolving",
     "Task",
     "Tx",

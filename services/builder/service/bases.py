@@ -49,6 +49,11 @@ class Bases:
         self._registries = registries
         self._looking = looking
 
+    @property
+    def scratch(self) -> Path:
+        """For files that nobody needs when whoever put them there is done."""
+        return self._looking.work
+
     async def require(self, org: OrgRef, reference: str, platform: str) -> BaseImage:
         """The pinned one; pulled now when there is none yet.
 

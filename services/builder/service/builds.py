@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from libs.chassis import context
 from libs.chassis.postgres import Database
-from libs.contracts.builder import ImageBuilt, ImageFailed, ImageRequested
+from libs.contracts.builder import BuildStep, ImageBuilt, ImageFailed, ImageRequested
 from libs.contracts.deployer import DeploymentRequested
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Principal
@@ -16,16 +17,20 @@ from libs.contracts.registry import ResolvedBento
 from libs.contracts.types import cut
 from services.builder.domain import (
     BuildView,
+    Ended,
     Image,
     Model,
     Order,
     Origin,
     Planned,
-    Step,
+    Report,
+    Sought,
     Wish,
 )
-from services.builder.errors import BuildNotFoundError
+from services.builder.errors import BuildEndedError, BuildNotFoundError
 from services.builder.service.tx import SERVICE, Tx
+
+_NOTHING: Final = Report()
 
 
 class Builds:
@@ -40,11 +45,11 @@ class Builds:
             if not await tx.inbox.claim(consumer, envelope.id):
                 return
             await tx.builds.add(order)
-            await tx.say(_requested(order), org_id=order.org_id)
+            await tx.say(requested(order), org_id=order.org_id)
         self._woken()
 
     async def order(self, principal: Principal, bento: ResolvedBento, wish: Wish) -> BuildView:
-        """Queue a container image of a bento that somebody asks for."""
+        """Queue a container image of a bento that somebody asks for, and waits for."""
         cause = context.current()
         order = Order(
             id=uuid7(),
@@ -66,29 +71,45 @@ class Builds:
             kind="oci",
             wish=wish,
             org=principal.org,
+            awaited_by="person",
         )
         async with self._database.transaction() as tx:
             await tx.builds.add(order)
-            await tx.say(_requested(order), org_id=order.org_id)
+            await tx.say(requested(order), org_id=order.org_id)
         self._woken()
         return await self.one(order.org_id, order.id)
 
     async def start(
-        self, *, besides: Collection[UUID] = (), full: Collection[UUID] = ()
+        self,
+        *,
+        besides: Collection[UUID] = (),
+        full: Collection[UUID] = (),
+        awaited: bool = False,
     ) -> Order | None:
-        """The oldest that is due; None when there is none.
+        """The next that is due; None when there is none.
 
-        Not of those ``besides`` that are under way, nor of an organisation that is ``full``.
+        What nobody waits for comes last. Of the rest, it is the turn of the organisation that
+        has the fewest under way, however long its queue is; what a deployment waits for is
+        begun first there, and then the oldest.
+
+        None of those ``besides`` that are under way, nor of an organisation that is ``full``;
+        only what is ``awaited`` when there is room for nothing else. One that would be made of
+        the same as one under way stays in the queue, where it takes nobody's place: when its
+        turn comes, it finds what was made.
 
         What a worker that died had begun is begun anew.
         """
         async with self._database.transaction() as tx:
-            return await tx.builds.start(besides, full=full)
+            return await tx.builds.start(besides, full=full, awaited=awaited)
 
     async def put_off(self, order: Order, pause: timedelta) -> None:
         """Begin it again when ``pause`` is over."""
         async with self._database.transaction() as tx:
             await tx.builds.put_off(order.id, pause)
+
+    async def resolved(self, order: Order, models: Sequence[Model]) -> None:
+        async with self._database.transaction() as tx:
+            await tx.builds.resolved(order.id, models)
 
     async def claim(self, order: Order, *, environment: str, image: str) -> None:
         async with self._database.transaction() as tx:
@@ -100,11 +121,12 @@ class Builds:
             await tx.builds.planned(order.id, planned)
 
     async def built(
-        self, order: Order, image: Image, seconds: float, *, steps: Sequence[Step] = ()
+        self, order: Order, image: Image, seconds: float, *, report: Report = _NOTHING
     ) -> None:
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, steps)
-            if not await tx.builds.built(order.id, image, seconds):
+            await tx.builds.steps(order.id, report.steps)
+            ended = await tx.builds.built(order.id, image, seconds)
+            if ended is None:
                 return
             said = ImageBuilt(
                 build_id=order.id,
@@ -116,30 +138,51 @@ class Builds:
                 reused=image.reused,
                 seconds=seconds,
                 revision_id=order.revision_id,
+                **_told(ended, report),
             )
             await tx.say(said, org_id=order.org_id)
 
     async def failed(
-        self, order: Order, code: str, reason: str, *, steps: Sequence[Step] = ()
+        self, order: Order, code: str, reason: str, *, report: Report = _NOTHING
     ) -> None:
         words = cut(reason.replace("\0", ""))  # which a tool may print, and no table takes
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, steps)
-            if not await tx.builds.failed(order.id, code, words):
-                return
-            said = ImageFailed(
-                build_id=order.id,
-                bento_id=order.bento_id,
-                bento_digest=order.bento_digest,
-                code=code,
-                reason=words,
-                revision_id=order.revision_id,
-            )
-            await tx.say(said, org_id=order.org_id)
+            await tx.builds.steps(order.id, report.steps)
+            ended = await tx.builds.failed(order.id, code, words)
+            if ended is not None:
+                await tx.say(_fail(order, code, ended=ended, report=report), org_id=order.org_id)
 
-    async def newest(self, org_id: UUID, limit: int) -> Sequence[BuildView]:
+    async def cancel(self, principal: Principal, build_id: UUID) -> BuildView:
+        """At once when it is queued; else its worker hears of it and ends it.
+
+        Its end may come first: then it is not cancelled, though this did not say so.
+        """
+        async with self._database.transaction() as tx:
+            marked = await tx.builds.cancel(principal.org_id, build_id, principal.actor)
+            if marked is not None and marked[0] == "queued":
+                await _say_cancelled(tx, marked[1], _NOTHING)
+        self._woken()
+        view = await self.one(principal.org_id, build_id)
+        if marked is None and view.status != "cancelled":
+            raise BuildEndedError(str(build_id), view.status)
+        return view
+
+    async def unwanted(self) -> Sequence[Order]:
+        """Cancelled, but not yet ended."""
         async with self._database.read() as tx:
-            return await tx.builds.newest(org_id, limit)
+            return await tx.builds.unwanted()
+
+    async def cancelled(self, order: Order, *, report: Report = _NOTHING) -> None:
+        """Its work has ended; unless it was complete by then."""
+        async with self._database.transaction() as tx:
+            await tx.builds.steps(order.id, report.steps)
+            await _say_cancelled(tx, order, report)
+
+    async def newest(
+        self, org_id: UUID, sought: Sought | None = None, *, before: UUID | None = None, count: int
+    ) -> Sequence[BuildView]:
+        async with self._database.read() as tx:
+            return await tx.builds.newest(org_id, sought or Sought(), before=before, count=count)
 
     async def one(self, org_id: UUID, build_id: UUID) -> BuildView:
         async with self._database.read() as tx:
@@ -149,14 +192,46 @@ class Builds:
         return found
 
 
-def _requested(order: Order) -> ImageRequested:
+def requested(order: Order) -> ImageRequested:
+    """What is said of an order that was queued."""
     return ImageRequested(
         build_id=order.id,
         bento_id=order.bento_id,
         bento=order.bento,
         bento_digest=order.bento_digest,
         kind=order.kind,
+        strategy=order.wish.strategy,
     )
+
+
+def _fail(order: Order, code: str, *, ended: Ended, report: Report) -> ImageFailed:
+    return ImageFailed(
+        build_id=order.id,
+        bento_id=order.bento_id,
+        bento_digest=order.bento_digest,
+        code=code,
+        reason=ended.reason or "",
+        revision_id=order.revision_id,
+        **_told(ended, report),
+    )
+
+
+def _told(ended: Ended, report: Report) -> dict[str, Any]:
+    """What both ends tell alike."""
+    return {
+        "strategy": ended.strategy,
+        "plan_digest": ended.plan_digest,
+        "steps": tuple(BuildStep(name=each.name, seconds=each.seconds) for each in report.steps),
+        "layers_pushed": report.layers_pushed,
+        "layers_reused": report.layers_reused,
+    }
+
+
+async def _say_cancelled(tx: Tx, order: Order, report: Report) -> None:
+    ended = await tx.builds.cancelled(order.id)
+    if ended is not None:
+        said = _fail(order, "build-cancelled", ended=ended, report=report)
+        await tx.say(said, org_id=order.org_id)
 
 
 def _order(envelope: Envelope[DeploymentRequested]) -> Order:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from libs.chassis.postgres import Database
+from services.builder.domain import Pruned
 from services.builder.environments import Folders
 from services.builder.errors import ImageGoneError
 from services.builder.service.tx import Tx
@@ -24,8 +25,8 @@ class Images:
         async with self._database.transaction() as tx:
             await tx.holds.release(org_id, revision_id)
 
-    async def prune(self, org_id: UUID) -> list[str]:
-        """Set aside what the organisation built and nobody needs, then remove it; says the names.
+    async def prune(self, org_id: UUID) -> Pruned:
+        """Set aside what the organisation built and nobody needs, then remove it.
 
         An environment that another organisation's image is made of stays.
         """
@@ -33,5 +34,4 @@ class Images:
             await tx.holds.alone()
             unneeded = await tx.holds.built_by(org_id) - await tx.holds.kept(org_id)
             gone = self._folders.set_aside(unneeded)
-        await self._folders.empty_trash()
-        return gone
+        return Pruned(tuple(gone), await self._folders.empty_trash())

@@ -44,9 +44,9 @@ class Layering:
             placed = group.create_task(self._bases.place(work.org, work.base, work.pushing))
             tasks = [group.create_task(each) for each in above]
         made = [layer for task in (placed, *tasks) for layer in task.result()]
-        work.job.progress.note(
-            f"    {work.pushing.pushed} pushed, {work.pushing.reused} were there"
-        )
+        pushed, reused = work.pushing.pushed, work.pushing.reused
+        work.job.progress.note(f"    {pushed} pushed, {reused} were there")
+        work.job.progress.layers_pushed, work.job.progress.layers_reused = pushed, reused
         return made
 
     async def _skeleton(self, work: Work) -> Sequence[Layer]:

@@ -47,7 +47,7 @@ class _Config(BaseModel):
 
 class Looking:
     def __init__(self, work: Path) -> None:
-        self._work = work
+        self.work = work
 
     async def look(
         self, home: Remote, repository: str, reference: str, *, digest: str, platform: str
@@ -81,7 +81,7 @@ class Looking:
         )
 
     async def _seen(self, home: Remote, repository: str, layers: Sequence[Layer]) -> Looked:
-        with tempfile.TemporaryDirectory(dir=self._work) as folder:
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
             files = []
             for number, layer in enumerate(layers):
                 file = Path(folder, str(number))

@@ -1,30 +1,39 @@
 """What a build says while it runs: lines of its log, and steps with their durations."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.builder.domain import Step
+from services.builder.domain import Report, Step
 
 
 class Progress:
-    """``log`` is the file that readers follow."""
+    """``log`` is the file that readers follow; ``said`` is called when there is more of it."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, said: Callable[[], None] = lambda: None) -> None:
         self.log = log
+        self._said = said
         self.steps: list[Step] = []
+        self.layers_pushed = 0
+        self.layers_reused = 0
+
+    @property
+    def report(self) -> Report:
+        return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
 
     def note(self, line: str) -> None:
         with self.log.open("a") as out:
             out.write(f"{line}\n")
+        self._said()
 
     def print(self, text: str) -> None:
         """What a program said, as it said it."""
         with self.log.open("a") as out:
             out.write(text)
+        self._said()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -27,7 +27,7 @@ class Resolving:
 
     async def describe(self, job: Job) -> Described:
         order = job.order
-        async with self._database.read() as tx:
+        async with self._database.transaction() as tx:
             known = await tx.recipes.described(order.org_id, order.bento_digest)
         if known is not None:
             return known
@@ -46,7 +46,7 @@ class Resolving:
             return known
         lines = (order.org_id, plan.digest([requirements]), chosen.version, chosen.platform)
         pinned = plan.is_pinned(requirements)
-        async with self._database.read() as tx:
+        async with self._database.transaction() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
         if body is None:
             body = await self._uv.compile(requirements, chosen, job.work, log=job.progress.log)

@@ -8,7 +8,7 @@ from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection
 from libs.contracts.event import Event
-from services.builder.store import BuildStore, HoldStore, RecipeStore
+from services.builder.store import BuildStore, HoldStore, PreferenceStore, RecipeStore, UpkeepStore
 
 SERVICE: Final = "builder"
 
@@ -18,6 +18,8 @@ class Tx:
     builds: BuildStore
     holds: HoldStore
     recipes: RecipeStore
+    preferences: PreferenceStore
+    upkeep: UpkeepStore
     inbox: Inbox
     outbox: Outbox
 
@@ -27,6 +29,8 @@ class Tx:
             builds=BuildStore(connection),
             holds=HoldStore(connection),
             recipes=RecipeStore(connection),
+            preferences=PreferenceStore(connection),
+            upkeep=UpkeepStore(connection),
             inbox=Inbox(connection),
             outbox=Outbox(connection, service=SERVICE, epoch=epoch),
         )

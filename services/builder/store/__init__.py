@@ -2,6 +2,8 @@
 
 from services.builder.store.builds import BuildStore
 from services.builder.store.holds import HoldStore
+from services.builder.store.preferences import PreferenceStore
 from services.builder.store.recipes import LockKey, RecipeStore
+from services.builder.store.upkeep import UpkeepStore
 
-__all__ = ["BuildStore", "HoldStore", "LockKey", "RecipeStore"]
+__all__ = ["BuildStore", "HoldStore", "LockKey", "PreferenceStore", "RecipeStore", "UpkeepStore"]

@@ -23,10 +23,12 @@ INSERT INTO pinned_lock (org_id, requirements, python, platform, body)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 """
 _PINNED: Final = """
-SELECT body FROM pinned_lock
-WHERE org_id = $1 AND requirements = $2 AND python = $3 AND platform = $4
+UPDATE pinned_lock SET used_at = now()
+WHERE org_id = $1 AND requirements = $2 AND python = $3 AND platform = $4 RETURNING body
 """
-_DESCRIBED: Final = "SELECT body FROM bento_description WHERE org_id = $1 AND digest = $2"
+_DESCRIBED: Final = """
+UPDATE bento_description SET used_at = now() WHERE org_id = $1 AND digest = $2 RETURNING body
+"""
 _DESCRIBE: Final = """
 INSERT INTO bento_description (org_id, digest, body) VALUES ($1, $2, $3::text::jsonb)
 ON CONFLICT DO NOTHING

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.context import Cause
@@ -30,6 +30,13 @@ class Stage(StrEnum):
     FAILED = "failed"
     IMAGE_FAILED = "image-failed"
     RETIRED = "retired"  # nothing of it runs, and nothing will
+
+
+_UNTIL_SERVING: Final = {
+    Stage.PENDING: "image-building",
+    Stage.FAILED: "failed",
+    Stage.IMAGE_FAILED: "image-build-failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +128,9 @@ def status_of(deployment: Deployment, latest: Revision | None) -> str:
         return "terminating"
     if deployment.goal is Goal.STOP:
         return "terminated" if deployment.ended else "terminating"
-    match latest.stage:
-        case Stage.SERVING:
-            return "failed" if latest.trouble else "running"
-        case Stage.FAILED:
-            return "failed"
-        case Stage.IMAGE_FAILED:
-            return "image-build-failed"
-    return "deploying"
+    if latest.stage is Stage.SERVING:
+        return "failed" if latest.trouble else "running"
+    return _UNTIL_SERVING.get(latest.stage, "deploying")
 
 
 def reason_of(deployment: Deployment, latest: Revision | None) -> str:

@@ -1,13 +1,13 @@
 """The API listener: whoever holds a token asks, the service that knows answers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import aiohttp
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -17,14 +17,23 @@ from libs.chassis.http import Route, principal
 from libs.chassis.lifecycle import sleep_or_stop
 from libs.chassis.problems import REQUEST_ID
 from services.gateway.errors import PeerUnavailableError
-from services.gateway.routing.forwarding import FORWARDS
-from services.gateway.routing.headers import ORGANISATION, crossing, forwarded_by, returning
+from services.gateway.routing.forwarding import FORWARDS, Forward, service_of
+from services.gateway.routing.headers import (
+    ORGANISATION,
+    crossing,
+    forwarded_by,
+    is_websocket,
+    returning,
+)
 from services.gateway.routing.target import require_canonical
 from services.gateway.upstream import (
     Body,
     BrokenOffError,
+    HandshakeRefusedError,
     NotSentError,
     SilentError,
+    WebSocketLimits,
+    converse,
     open_exchange,
     relay,
 )
@@ -37,6 +46,14 @@ PATIENCE: Final = timedelta(seconds=2)
 """How long a service that refuses connections is waited for: it may be restarting."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Connections of their own: they last, and must not take the places of short calls."""
+
+    session: aiohttp.ClientSession
+    limits: WebSocketLimits
+
+
 class ForwardApi:
     """Passes API calls on with a signed identity in place of the caller's credentials."""
 
@@ -46,11 +63,13 @@ class ForwardApi:
         signer: Signer,
         peers: Mapping[str, str],
         *,
+        sockets: Sockets,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._session = session
         self._signer = signer
         self._peers = peers
+        self._sockets = sockets
         self._attempts = 1 + round(patience / _PAUSE)
 
     def routes(self) -> list[Route]:
@@ -58,18 +77,17 @@ class ForwardApi:
             Route(
                 each.method,
                 each.path,
-                self._handler(each.service),
+                partial(self._forward, each),
                 action=each.action,
                 defers_body=True,
+                stream=each.upgrades,
             )
             for each in FORWARDS
         ]
 
-    def _handler(self, service: str) -> Handler:
-        return partial(self._forward, service)
-
-    async def _forward(self, service: str, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, forward: Forward, request: web.Request) -> web.StreamResponse:
         require_canonical(request.rel_url.raw_path)
+        service = service_of(forward, request.query.get("pod_name", ""))
         base = self._peers.get(service)
         if base is None:
             raise PeerUnavailableError(service, "is not part of this platform")
@@ -77,6 +95,8 @@ class ForwardApi:
         if HIDDEN in request:
             url = url.without_query_params(*request[HIDDEN])
         try:
+            if forward.upgrades and is_websocket(request.method, request.headers):
+                return await self._converse(service, request, url)
             response = await self._open(service, request, url)
         except NotSentError as error:
             raise PeerUnavailableError(service, "does not accept connections") from error
@@ -86,6 +106,20 @@ class ForwardApi:
             raise PeerUnavailableError(service, "did not answer in time") from error
         async with response:
             return await relay(request, response, returning(response.headers))
+
+    async def _converse(self, service: str, request: web.Request, url: URL) -> web.StreamResponse:
+        try:
+            return await converse(
+                request,
+                self._sockets.session,
+                url,
+                headers=self._headers(service, request),
+                limits=self._sockets.limits,
+            )
+        except HandshakeRefusedError as refused:
+            headers = returning(refused.headers)
+            headers.popall("Content-Length", None)
+            return web.Response(status=refused.status, headers=headers)
 
     async def _open(self, service: str, request: web.Request, url: URL) -> aiohttp.ClientResponse:
         body = Body(request)

@@ -26,6 +26,8 @@ class Forward:
     path: str
     service: str
     action: str
+    upgrades: bool = False
+    """To a WebSocket."""
 
 
 def _tree(prefix: str, service: str, noun: str) -> Iterator[Forward]:
@@ -65,7 +67,16 @@ FORWARDS: Final = (
     *_tree("/api/v1/instance_types", "deployer", "instance_type"),
     *_tree("/api/deployments", "deployer", "deployment"),
     *_tree("/api/builds", "builder", "build"),
-    *_tree("/api/builder", "builder", "api"),
+    Forward("GET", "/api/builder/openapi.json", "builder", "api.read"),
     *_tree("/api/base-images", "builder", "base_image"),
     *_tree("/api/events", "events", "event"),
+    Forward("GET", "/ws/v1/clusters/{cluster}/pods", "builder", "build.read", upgrades=True),
+    Forward("GET", "/ws/v2/deployments/{name}/pods", "deployer", "deployment.read", upgrades=True),
+    Forward("GET", "/ws/v1/clusters/{cluster}/tail", "deployer", "log.read", upgrades=True),
 )
+_BUILDS: Final = "build."
+
+
+def service_of(forward: Forward, pod: str) -> str:
+    """Logs are asked for by the name of a pod alone: whoever gave it that name has its log."""
+    return "builder" if forward.upgrades and pod.startswith(_BUILDS) else forward.service

@@ -124,6 +124,8 @@ async def _pump(source: _Socket, sink: _Socket) -> None:
                 case aiohttp.WSMsgType.CLOSE:
                     reason = str(message.extra or "").encode()
                     break
+                case aiohttp.WSMsgType.CLOSING:
+                    return  # by the other pump, which passes on how
                 case _:
                     break
     code = _sendable(source.close_code)

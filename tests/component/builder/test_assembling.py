@@ -8,28 +8,25 @@ from typing import Any
 
 import pytest
 
-from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Pool
 from libs.contracts.deployer import PinnedModel
 from services.builder.domain import BuildView, Strategy, Wish
 from services.builder.oci import Remote
 from services.builder.plan import BENTO, DEFAULT_COMMANDS, ENTRYPOINT, Naming
+from tests.support.based import REFERENCE, WHO, on_base
 from tests.support.builder import ORG, Yard, building
 from tests.support.little_image import PYTHON_FILES, little_image
 from tests.support.oci_registries import registry_of
 
-REFERENCE = "python:3.11-slim"
-WHO = OrgRef(ORG, "default")
 NAME = "yatai-bentos"
 FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
 IMAGE = {"python_version": "3.11"}
 
 
 @pytest.fixture
-async def home(yard: Yard, tmp_path: Path) -> Remote:
+async def home(yard: Yard) -> Remote:
     """The registry, with a base image for two platforms in it."""
-    await yard.shop.bases.bring(WHO, REFERENCE, little_image(tmp_path / "base"))
-    return yard.home(WHO)
+    return await on_base(yard)
 
 
 async def build(yard: Yard, tag: str, wish: Wish | None = None, **image: Any) -> BuildView:

@@ -107,7 +107,7 @@ async def test_a_registry_that_is_away_holds_up_only_what_it_has(yard: Yard) -> 
     waits, goes = await yard.request(missing), await yard.request(there)
 
     assert (await yard.ended(goes)).status == "built"
-    assert (await yard.builds.newest(ORG, 2))[1].status == "queued"
+    assert (await yard.builds.newest(ORG, count=2))[1].status == "queued"
     assert "is away for a moment" in yard.log(waits)
     yard.away.clear()
     assert (await yard.ended(waits)).status == "built"
@@ -165,7 +165,7 @@ async def as_owner(_: web.Request) -> Principal:
 async def test_a_log_is_followed_while_the_build_runs(yard: Yard) -> None:
     build = await yard.request(await yard.push("fox:v1"))
     app = build_app(
-        routes(yard.shop, yard.folders),
+        routes(yard.shop),
         service="builder",
         authenticate=as_owner,
         ready=always_ready,

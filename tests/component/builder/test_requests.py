@@ -76,9 +76,9 @@ async def keep_and_prune(pool: Pool, folders: Folders, order: Order) -> None:
     with pytest.raises(ImageGoneError):
         await images.hold(UUID(int=2), order.revision_id, IMAGE)
     await pool.execute("UPDATE build SET ended_at = now() - interval '2 hours'")
-    assert await images.prune(UUID(int=2)) == [], "it has built nothing"
-    assert await images.prune(ORG) == [f"environments/{'c' * 64}"]
+    assert (await images.prune(UUID(int=2))).removed == (), "it has built nothing"
+    assert (await images.prune(ORG)).removed == (f"environments/{'c' * 64}",)
     await images.release(ORG, order.revision_id)
-    assert len(await images.prune(ORG)) == 2
+    assert len((await images.prune(ORG)).removed) == 2
     with pytest.raises(ImageGoneError):
         await images.hold(ORG, order.revision_id, IMAGE)

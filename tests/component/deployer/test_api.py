@@ -1,5 +1,7 @@
 """BentoML's v2 API and ours: what is answered, and what is refused by its name."""
 
+import asyncio
+from base64 import b64decode
 from pathlib import Path
 from uuid import UUID
 
@@ -68,7 +70,7 @@ async def test_a_namespace_is_part_of_the_name(house: House) -> None:
 
     assert (view["name"], view["kube_namespace"]) == ("team.gw", "team")
     assert view["urls"] == ["http://127.0.0.1:7778/team/gw"]
-    assert await house.status("team.gw") == "deploying"
+    assert await house.status("team.gw") == "image-building"
     assert await house.status("gw") == "none"
 
 
@@ -252,3 +254,26 @@ async def test_logs_are_those_of_the_newest_revision_that_has_any(house: House) 
         assert await answer.content.readline() == b"three\n"
     status, problem = await house.call("GET", "/api/deployments/default/gw/logs?service=Nobody")
     assert (status, "Gateway" in problem["detail"]) == (422, True)
+
+
+async def test_replicas_are_pods_with_logs(house: House) -> None:
+    house.bentos.put("gateway:v1")
+    await house.run("gateway:v1", "gw")
+    [process] = (await house.call("GET", "/api/deployments/default/gw"))[1]["processes"]
+    Path(process["log"]).write_text("one\ntwo\nthree\n")
+    about = "organization_name=default&cluster=default"
+
+    async with house.session.ws_connect(f"{house.url}/ws/v2/deployments/gw/pods?{about}") as socket:
+        [pod] = (await socket.receive_json())["payload"]
+    tail = f"{house.url}/ws/v1/clusters/default/tail?pod_name={pod['name']}"
+    async with asyncio.timeout(10), house.session.ws_connect(tail) as socket:
+        wish = {"id": "r1", "container_name": "main", "follow": True, "tail_lines": 2}
+        await socket.send_json({"type": "data", "payload": wish})
+        items = [(await socket.receive_json())["payload"]["items"] for _ in range(2)]
+    async with house.session.ws_connect(f"{house.url}/ws/v2/deployments/no/pods") as socket:
+        refused = await socket.receive_json()
+
+    assert pod["labels"] == {"yatai.ai/bento-function-component-type": "api-server"}
+    assert (pod["runner_name"], pod["pod_status"]["status"]) == ("Gateway", "Running")
+    assert [b64decode(item) for each in items for item in each] == [b"two\n", b"three\n"]
+    assert (refused["type"], "no" in refused["message"]) == ("error", True)

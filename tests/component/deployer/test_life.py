@@ -9,7 +9,7 @@ async def test_from_request_to_running(house: House) -> None:
 
     view = await house.deploy("gateway:v1", "gw")
 
-    assert view["status"] == "deploying"
+    assert view["status"] == "image-building", "then clients show its log"
     assert await house.names_said() == ["requested"]
     await house.settle()
     assert house.processes.running == []

@@ -1,7 +1,7 @@
 """The API's door: who asks is vouched for, bodies pass, refusals come back at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from libs.chassis.blobs import NoSpaceError
-from libs.chassis.http import Route, accept_body, principal
+from libs.chassis.http import Route, accept_body, principal, stream_response
 from libs.chassis.problems import json_response
 from services.gateway.errors import BootstrapTokenError
 from tests.support.edge import OURS, TOKEN, Gateway, Surroundings
@@ -143,3 +143,33 @@ async def test_a_token_that_others_can_read_is_refused(around: Surroundings) -> 
     with pytest.raises(BootstrapTokenError, match="chmod 600"):
         async with around.gateway():
             pass
+
+
+async def test_events_pass_as_they_come_and_resume(around: Surroundings) -> None:
+    heard, go_on = list[str](), asyncio.Event()
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        heard.append(request.headers.get("Last-Event-ID", ""))
+
+        async def frames() -> AsyncGenerator[bytes, None]:
+            yield b"id: 7\nevent: log\ndata: {}\n\n"
+            await go_on.wait()
+            yield b"event: end\ndata: {}\n\n"
+
+        return await stream_response(
+            request, frames(), headers={"Content-Type": "text/event-stream"}
+        )
+
+    path = "/api/builds/1/events"
+    around.services["builder"] = [Route("GET", path, events, "build.read", stream=True)]
+    async with (
+        asyncio.timeout(10),
+        around.gateway() as gateway,
+        gateway.session.get(
+            f"{gateway.api}{path}", headers={**OURS, "Last-Event-ID": "6"}
+        ) as answer,
+    ):
+        assert await answer.content.readline() == b"id: 7\n"
+        go_on.set()
+        assert (await answer.content.read()).endswith(b"event: end\ndata: {}\n\n")
+    assert heard == ["6"]

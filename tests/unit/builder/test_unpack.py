@@ -72,6 +72,7 @@ def _lean() -> int:
     return psutil.Process().memory_info().rss
 
 
+@pytest.mark.timeout(30)  # thousands of files
 def test_nothing_is_held_of_what_was_unpacked(tmp_path: Path) -> None:
     """Each entry brings 30 KiB of which a program may think that it is to be remembered."""
     said = pax({"comment": "x" * 30_000}) + entry("a")
@@ -134,6 +135,7 @@ def built(part: str | tuple[str, bytes, str]) -> bytes:
     return entry(name, b"x", kind=kind, target=target)
 
 
+@pytest.mark.timeout(30)  # a hundred archives
 @settings(
     max_examples=100,
     derandomize=True,

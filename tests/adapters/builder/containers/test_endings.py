@@ -20,7 +20,7 @@ from tests.support.buildah import Bench, started
 
 ROOT = Path(__file__).parents[4]
 TOKEN = "hunter2-token-value"
-_SLEEP = 86_123
+_SLEEP = 10_000_000 + os.getpid()
 """Seconds that nothing else on this machine sleeps; the second one left its session."""
 
 ENDLESS = (
@@ -96,12 +96,12 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.usefixtures("bench")
 async def test_a_killed_service_leaves_no_process_and_its_folders_are_cleaned_at_the_next_start(
-    tmp_path: Path, base_layout: Path
+    tmp_path: Path, small_layout: Path
 ) -> None:
     root = tmp_path / "root"
     async with started(root) as buildah:
-        recipe = Bench(buildah, tmp_path, base_layout).recipe(ENDLESS)
-    argv = [sys.executable, "-c", _PARENT, str(root), str(recipe.context), str(base_layout)]
+        recipe = Bench(buildah, tmp_path, small_layout).recipe(ENDLESS)
+    argv = [sys.executable, "-c", _PARENT, str(root), str(recipe.context), str(small_layout)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
         assert parent.stdout is not None
         assert any(line == "begun\n" for line in parent.stdout)
@@ -115,7 +115,7 @@ async def test_a_killed_service_leaves_no_process_and_its_folders_are_cleaned_at
     async with started(root) as buildah:
         assert _left(root) == []
         (tmp_path / "again").mkdir()
-        bench = Bench(buildah, tmp_path / "again", base_layout)
+        bench = Bench(buildah, tmp_path / "again", small_layout)
         assert (await bench.build(bench.recipe("RUN echo again"))).digest
     assert not list(Path("/sys/fs/cgroup").glob(f"**/yokocho-build-{parent.pid}-*"))
 

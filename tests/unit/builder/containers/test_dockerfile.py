@@ -21,10 +21,16 @@ def test_without_a_base_the_file_stays_as_it_is() -> None:
 @pytest.mark.parametrize("command", DEFAULT_COMMANDS)
 def test_the_command_of_every_client_can_be_left_out(command: str) -> None:
     broken = command.replace(" && ", " && \\\n    ")
-    given = f"FROM python:3.11-slim\nRUN {broken}\nRUN {broken} libgomp1\n"
-    assert (
-        prepared(given, drop=DEFAULT_COMMANDS) == f"FROM python:3.11-slim\nRUN {broken} libgomp1\n"
-    )
+    given = f"FROM python:3.11-slim\nRUN {broken}\nRUN pip install uv\n"
+    expected = "FROM python:3.11-slim\nRUN pip install uv\n"
+    assert prepared(given, drop=DEFAULT_COMMANDS) == expected
+
+
+@pytest.mark.parametrize("command", DEFAULT_COMMANDS)
+def test_what_else_installs_packages_finds_their_lists(command: str) -> None:
+    given = f"FROM python:3.11-slim\nRUN {command}\nRUN apt-get install -q -y libgomp1\n"
+    expected = given.replace(command, "apt-get update")
+    assert prepared(given, drop=DEFAULT_COMMANDS) == expected
 
 
 def test_arguments_begin_each_stage() -> None:

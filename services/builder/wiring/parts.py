@@ -1,10 +1,10 @@
-"""The composition root: which object knows which."""
+"""The service's objects, open for as long as it runs."""
 
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
-from libs.chassis.bus import Bus, Subscription, join
+from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
@@ -22,42 +22,23 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
-from libs.contracts.bus import consumers_of
-from services.builder.consumers import RequestsConsumer
+from libs.contracts.bus import ConsumerSpec, consumers_of
+from services.builder.consumers import BentosConsumer, RequestsConsumer
 from services.builder.containers import (
     Buildah,
     BuildahUnavailableError,
-    Limits,
     NamespaceUnavailableError,
 )
-from services.builder.controller import Worker
-from services.builder.domain import Order, Strategy
-from services.builder.environments import Folders, Uv
+from services.builder.controller import Lanes, Worker
+from services.builder.domain import Preferences
+from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
-from services.builder.oci import CalledAccess, Registries, Remote, canonical_registry
-from services.builder.plan import Naming, name_of
-from services.builder.service import (
-    SERVICE,
-    Assembling,
-    Bases,
-    Builds,
-    Containers,
-    ContainerStrategy,
-    Destination,
-    Dockerfiles,
-    Environments,
-    Finished,
-    Images,
-    Layering,
-    Looking,
-    Making,
-    Prebuilt,
-    Resolving,
-    Tx,
-    Workshop,
-)
+from services.builder.oci import CalledAccess, Registries, Remote
+from services.builder.plan import Naming
+from services.builder.service import SERVICE, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.upstream import Registry
+from services.builder.wiring.workshop import Tools, workshop
 
 log = structlog.get_logger(__name__)
 
@@ -89,27 +70,25 @@ def _parts(
     session: aiohttp.ClientSession,
     buildah: Buildah | None,
 ) -> Parts:
-    relay, wake = Wake(), Wake()
-    database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
+    relay, wake, live = Wake(), Wake(), Live()
+    database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
     tools = _tools(settings, session, buildah)
     registry = _registry(settings, session)
-    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake)
-    worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
+    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+    worker = _worker(settings, shop, wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
     return Parts(
         app=build_app(
-            routes(shop, folders, largest_base=settings.largest_base_image),
+            routes(shop, largest_base=settings.largest_base_image),
             service=SERVICE,
             authenticate=service_authenticator(verifier),
             ready=partial(_readiness, pool, bus),
         ),
         background={
             **{
-                spec.durable: Subscription(
-                    bus, spec, RequestsConsumer(shop.builds, consumer=spec.durable), letters
-                ).run
+                spec.durable: Subscription(bus, spec, _consumer(spec, shop), letters).run
                 for spec in consumers_of(SERVICE)
             },
             "relay": Relay(pool, bus, service=SERVICE, wake=relay).run,
@@ -123,52 +102,17 @@ def _parts(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What builds are made with. ``home`` is the platform's own registry, for an organisation."""
-
-    uv: Uv
-    home: Callable[[OrgRef], Remote]
-    registries: Registries
-    naming: Naming = field(default_factory=Naming)
-    buildah: Buildah | None = None
-    limits: Limits = field(default_factory=partial(Limits, seconds=3600))
+def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
+    match spec.purpose:
+        case "bentos":
+            return BentosConsumer(shop.pushes, consumer=spec.durable)
+        case _:
+            return RequestsConsumer(shop.builds, consumer=spec.durable)
 
 
-def workshop(
-    database: Database[Tx], folders: Folders, *, registry: Registry, tools: Tools, wake: Wake
-) -> Workshop:
-    """The use cases, on what they are given."""
-    builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
-    looking = Looking(folders.scratch())
-    bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
-    containers = Containers(
-        builds,
-        resolving,
-        finished=Finished(database),
-        destination=_Destinations(tools),
-        strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
-    )
-    environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
-    making = Making(
-        {"environment": environments, "oci": containers}, registry=registry, folders=folders
-    )
-    return Workshop(builds, Images(database, folders), bases, making, registry)
-
-
-def _strategies(
-    database: Database[Tx], folders: Folders, resolving: Resolving, *, bases: Bases, tools: Tools
-) -> Mapping[Strategy, ContainerStrategy]:
-    layering = Layering(bases, tools.uv)
-    found: dict[Strategy, ContainerStrategy] = {
-        Strategy.ASSEMBLE: Assembling(database, resolving, bases=bases, layering=layering),
-        Strategy.PREBUILT: Prebuilt(tools.registries, tools.home),
-    }
-    if tools.buildah is not None:
-        found[Strategy.BUILDAH] = Dockerfiles(
-            bases, tools.buildah, layouts=folders.bases(), limits=tools.limits
-        )
-    return found
+def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
+    lanes = Lanes(settings.lanes, settings.lanes_per_org, settings.timeout)
+    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
 
 
 @asynccontextmanager
@@ -194,14 +138,26 @@ async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
 
 
 def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah | None) -> Tools:
+    children = Children(settings.marker or f"{settings.root.resolve()}:build")
     return Tools(
-        uv=Uv(index_url=settings.index_url),
+        uv=Uv(children, index_url=settings.index_url),
+        children=children,
         home=partial(_home, settings, session),
         registries=Registries(session, settings.registries.known()),
         naming=Naming(settings.image_name, settings.image_registry),
         buildah=buildah,
         limits=settings.commands.limits(),
+        preferences=Preferences(settings.build_on_push),
+        keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
     )
+
+
+def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
+    def call() -> None:
+        for each in committed:
+            each()
+
+    return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
@@ -225,24 +181,6 @@ def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Re
         return f"Bearer {token}"
 
     return Remote(session, settings.peers["registry"], access=CalledAccess(identity))
-
-
-@dataclass(frozen=True, slots=True)
-class _Destinations:
-    tools: Tools
-
-    def __call__(self, order: Order) -> Destination:
-        naming, org = self.tools.naming, OrgRef(order.org_id, order.org)
-        name, tag = name_of(
-            naming.template, repository=order.repository, version=order.version, org=order.org
-        )
-        if naming.registry is None:
-            return Destination(self.tools.home(org), name, tag, order.org_id)
-        host, _, prefix = naming.registry.partition("/")
-        registry = canonical_registry(host)
-        path = f"{prefix.strip('/')}/{name}".lstrip("/")
-        remote = self.tools.registries.remote(registry)
-        return Destination(remote, path, tag, order.org_id, registry)
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

@@ -1,0 +1,58 @@
+"""Tools that builds run: with an environment that is listed here, and a mark to find them by."""
+
+import asyncio
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from libs.chassis.process import MARKER, allowed, leftovers, stop_leftovers, tool
+
+_PREFIXES: Final = ("SSL_", "UV_", "PIP_")
+_ALWAYS: Final = {"UV_PYTHON_DOWNLOADS": "never"}
+_AT_ONCE: Final = timedelta(0)
+
+log = structlog.get_logger(__name__)
+
+
+class Children:
+    """All of them carry ``marker``: whoever comes after a killed builder ends them by it."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    async def run(
+        self, argv: tuple[str, ...], log: Path, *, cwd: Path | None = None
+    ) -> tuple[int, str, str]:
+        """Exit code, output and complaints, which go to the log as well.
+
+        Cancelled, it kills what was started, also what has a session of its own by now.
+        """
+        with log.open("a") as out:
+            out.write(f"$ {' '.join(argv)}\n")
+        mark = f"{self._marker}:{uuid4().hex}"
+        env = {**allowed(os.environ, prefixes=_PREFIXES), **_ALWAYS, MARKER: mark}
+        try:
+            async with tool(argv, env=env, cwd=cwd or log.parent) as process:
+                told, complained = await process.communicate()
+        except BaseException:
+            await _end(mark)
+            raise
+        output, error = told.decode(errors="replace"), complained.decode(errors="replace")
+        with log.open("a") as out:
+            out.write(output + error)
+        return process.returncode or 0, output, error
+
+    async def end_leftovers(self) -> None:
+        """Those of a builder that was killed. Not while one that lives has any."""
+        if ended := await _end(self._marker):
+            log.warning("builds.leftovers_ended", processes=ended)
+
+
+async def _end(marker: str) -> int:
+    found = await asyncio.to_thread(leftovers, marker)
+    await stop_leftovers(found, grace=_AT_ONCE)
+    return len(found)

@@ -1,0 +1,133 @@
+"""The use cases on their tools, the same for the service and for tests of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from libs.chassis.client import OrgRef
+from libs.chassis.lifecycle import Wake
+from libs.chassis.postgres import Database
+from services.builder.containers import Buildah, Limits
+from services.builder.domain import Order, Preferences, Strategy
+from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
+from services.builder.oci import Registries, Remote, canonical_registry
+from services.builder.plan import Naming, name_of
+from services.builder.service import (
+    Assembling,
+    Bases,
+    Builds,
+    Containers,
+    ContainerStrategy,
+    Destination,
+    Dockerfiles,
+    Environments,
+    Finished,
+    Following,
+    Housekeeping,
+    Images,
+    Keep,
+    Layering,
+    Live,
+    Looking,
+    Making,
+    Prebuilt,
+    Pushes,
+    Resolving,
+    Tx,
+    Workshop,
+)
+from services.builder.upstream import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What builds are made with. ``home`` is the platform's own registry, for an organisation."""
+
+    uv: Uv
+    children: Children
+    home: Callable[[OrgRef], Remote]
+    registries: Registries
+    naming: Naming = field(default_factory=Naming)
+    buildah: Buildah | None = None
+    limits: Limits = field(default_factory=partial(Limits, seconds=3600))
+    preferences: Preferences = field(default_factory=partial(Preferences, build_on_push=False))
+    """Of organisations that have none of their own."""
+    keep: Keep = field(default_factory=Keep)
+
+
+def workshop(
+    database: Database[Tx],
+    folders: Folders,
+    *,
+    registry: Registry,
+    tools: Tools,
+    wake: Wake,
+    live: Live,
+) -> Workshop:
+    """The use cases, on what they are given."""
+    builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
+    looking = Looking(folders.scratch())
+    bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
+    containers = Containers(
+        builds,
+        resolving,
+        finished=Finished(database),
+        destination=_Destinations(tools),
+        strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
+    )
+    environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
+    making = Making(
+        builds,
+        {"environment": environments, "oci": containers},
+        registry=registry,
+        folders=folders,
+        children=tools.children,
+        live=live,
+    )
+    pushes = Pushes(database, default=tools.preferences, woken=wake.set)
+    following = Following(builds, live, folders=folders)
+    images = Images(database, folders)
+    housekeeping = Housekeeping(
+        database,
+        images,
+        leavings=Leavings(folders.root),
+        cache=UvCache(tools.children),
+        keep=tools.keep,
+    )
+    return Workshop(builds, following, images, bases, making, registry, pushes, housekeeping)
+
+
+def _strategies(
+    database: Database[Tx], folders: Folders, resolving: Resolving, *, bases: Bases, tools: Tools
+) -> Mapping[Strategy, ContainerStrategy]:
+    layering = Layering(bases, tools.uv)
+    found: dict[Strategy, ContainerStrategy] = {
+        Strategy.ASSEMBLE: Assembling(database, resolving, bases=bases, layering=layering),
+        Strategy.PREBUILT: Prebuilt(tools.registries, tools.home),
+    }
+    if tools.buildah is not None:
+        found[Strategy.BUILDAH] = Dockerfiles(
+            bases, tools.buildah, layouts=folders.bases(), limits=tools.limits
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Destinations:
+    tools: Tools
+
+    def __call__(self, order: Order) -> Destination:
+        naming, org = self.tools.naming, OrgRef(order.org_id, order.org)
+        name, tag = name_of(
+            naming.template,
+            repository=order.repository,
+            version=order.version,
+            org=order.org or str(order.org_id),
+        )
+        if naming.registry is None:
+            return Destination(self.tools.home(org), name, tag, order.org_id)
+        host, _, prefix = naming.registry.partition("/")
+        registry = canonical_registry(host)
+        path = f"{prefix.strip('/')}/{name}".lstrip("/")
+        remote = self.tools.registries.remote(registry)
+        return Destination(remote, path, tag, order.org_id, registry)
