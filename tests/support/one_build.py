@@ -20,11 +20,11 @@ from libs.chassis.context import Cause, bound
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, create_pool
 from libs.contracts.identity import Person, Principal
-from services.builder.controller import Worker
+from services.builder.controller import Lanes, Worker
 from services.builder.domain import Wish
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Children, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
-from services.builder.service import Tx
+from services.builder.service import Live, Tx
 from services.builder.upstream import Registry
 from services.builder.wiring import Tools, workshop
 
@@ -40,22 +40,28 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         signer = Signer("builder", Path(told["keys"]) / "builder.pem")
         url, wake = told["registry"], Wake()
         peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
+        folders = Folders(Path(told["root"]))
+        children = Children(f"{told['root']}:build")
         tools = Tools(
-            uv=Uv(),
+            uv=Uv(children),
+            children=children,
             home=partial(_home, session, url, signer),
             registries=Registries(session, Known()),
         )
-        folders = Folders(Path(told["root"]))
         registry = Registry(peer)
-        shop = workshop(Database(pool, Tx.bind), folders, registry=registry, tools=tools, wake=wake)
+        live = Live()
+        database = Database(pool, Tx.bind, committed=live.announce)
+        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         base, org = told["base"], OrgRef(ORG, "default")
         await shop.bases.bring(org, base["reference"], Path(base["layout"]))
         who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
         repository, _, version = told["bento"].partition(":")
-        bento = await registry.resolve(repository, version, who)
+        bento = await registry.resolve(repository, version, OrgRef.of(who))
         with bound(Cause(who.actor, ORG, "c1")):
             order = await shop.builds.order(who, bento, Wish(no_cache=True))
-        await Worker(shop.builds, shop.making, lanes=1, wake=wake).turn()
+        await Worker(
+            shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=Lanes(), wake=wake
+        ).turn()
         ended = await shop.builds.one(ORG, order.id)
         said = folders.log(order.id).read_text()
         digest = ended.image_digest

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
-from typing import Final
+from typing import Any, Final
 
 from tests.support.bentoml_client import client_python
 from tests.support.bentos import Client
@@ -25,7 +25,6 @@ class Case:
     answer: object
     client: str = "1.4"
     route: str = "predict"
-    strategy: str = "assemble"
     soak: bool = True
     seconds: float = 300
 
@@ -56,13 +55,20 @@ CASES: Final = (
     Case("tensorflow", {"numbers": [1.0, 2.0]}, 8.0),
     Case("torch", {"numbers": [1.0, 2.0]}, 8.0, seconds=1500),
     Case("envs", {}, {"EVER": "1", "BUILDING": None, "RUNNING": None, "QUOTED": _QUOTED}),
-    Case("lightgbm", _SIDES, [0, 1], strategy="buildah"),
-    Case("system", {"text": "abc"}, "cba", strategy="buildah"),
-    Case("setup", {}, "set up", strategy="buildah"),
-    Case("command", {}, "1.0 million", strategy="buildah"),
-    Case("sdist", {"words": ["ramen"]}, "ramen", strategy="buildah"),
-    Case("wheel", {}, SAUCE, strategy="buildah"),
 )
+
+BY_COMMANDS: Final = (
+    Case("lightgbm", _SIDES, [0, 1]),
+    Case("system", {"text": "abc"}, "cba"),
+    Case("setup", {}, "set up"),
+    Case("command", {}, "1.0 million"),
+    Case("sdist", {"words": ["ramen"]}, "ramen"),
+    Case("wheel", {}, SAUCE),
+)
+
+
+def case_of(name: str) -> Case:
+    return next(each for each in (*CASES, *BY_COMMANDS) if each.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +86,29 @@ class Bench:
             client.login(self.imager.platform.url, self.imager.platform.token)
         return client
 
+    def ask(self, case: Case, strategy: str) -> dict[str, Any]:
+        """The build, whose image answers as it should."""
+        build = self.imager.built(self.pushed(case), seconds=case.seconds)
+        assert build["strategy"] == strategy, build["why"]
+        self.check(case, build)
+        return build
+
+    def check(self, case: Case, build: dict[str, Any]) -> None:
+        with self.imager.rootfs(build).serving() as running:
+            assert running.answers(case.route, case.body) == case.answer
+
     def pushed(self, case: Case) -> str:
         """The tag of the bento, with the models it has, built and pushed by its client."""
-        client = self.client(case.client)
-        folder = copytree(SOURCES / case.name, self.folder / "sources" / case.name)
-        if case.name in _WRITTEN:
-            _WRITTEN[case.name](folder)
-        return self.packed(client, folder)
+        return self.packed(self.client(case.client), self.source(case.name))
+
+    def source(self, name: str) -> Path:
+        """A copy of it, complete."""
+        folder = self.folder / "sources" / name
+        if not folder.exists():
+            copytree(SOURCES / name, folder)
+            if name in _WRITTEN:
+                _WRITTEN[name](folder)
+        return folder
 
     def packed(self, client: Client, folder: Path) -> str:
         if (train := folder / "train.py").exists():

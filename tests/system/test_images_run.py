@@ -6,10 +6,10 @@ from tests.support.imager import Imager
 from tests.support.platform import LocalPlatform
 from tests.support.twenty import CASES, Bench, Case
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     imager = Imager(platform, tmp_path_factory.mktemp("images"))
     imager.bring_debian()
@@ -21,9 +21,5 @@ def _parameter(case: Case) -> object:
 
 
 @pytest.mark.parametrize("case", [_parameter(each) for each in CASES])
-def test_the_image_answers(bench: Bench, case: Case) -> None:
-    tag = bench.pushed(case)
-    build = bench.imager.built(tag, seconds=case.seconds)
-    assert build["strategy"] == case.strategy, build["why"]
-    with bench.imager.rootfs(build).serving() as running:
-        assert running.answers(case.route, case.body) == case.answer
+def test_an_assembled_image_answers(bench: Bench, case: Case) -> None:
+    bench.ask(case, "assemble")
