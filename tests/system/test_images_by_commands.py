@@ -39,8 +39,11 @@ def test_a_bento_for_conda_is_refused_in_words(bench: Bench) -> None:
     client = bench.client("1.4")
     tag = bench.packed(client, bench.source("conda"))
     refused = bench.imager.build(tag, strategy="assemble")
-    assert refused["status"] == "failed"
-    assert "conda" in refused["reason"]
+    assert (refused["status"], refused["code"]) == ("failed", "strategy-impossible")
+    assert "it asks for conda.dependencies: ['h2o']" in refused["reason"]
+    without = bench.imager.build(tag)
+    assert (without["status"], without["code"]) == ("failed", "base-image-absent")
+    assert "continuumio/miniconda3:latest" in without["reason"]
 
 
 def test_a_prebuilt_image_is_taken_as_it_is_and_answers(bench: Bench) -> None:

@@ -37,6 +37,10 @@ _BASES: Final = {
     "ubi8": "registry.access.redhat.com/ubi8/python-{digits}:1",
     "amazonlinux": "amazonlinux:2",
 }
+_CONDA_BASES: Final = {
+    "debian": "continuumio/miniconda3:latest",
+    "alpine": "continuumio/miniconda3:4.10.3p0-alpine",
+}
 _CUDA_WITH_NEW_NAMES: Final = frozenset(
     {"12.6.0", "12.6.1", "12.6.2", "12.6.3", "12.8.0", "12.8.1"}
 )
@@ -53,10 +57,11 @@ def read(manifest: Mapping[str, Any], *, fallback_python: str) -> Asked:
     python = _python(image.get("python_version") or docker.get("python_version"), fallback_python)
     said = [*_texts(image, "commands"), *_texts(image, "post_commands")]
     dropped = tuple(each for each in said if is_default(each))
+    conda = any(_section(manifest, "conda").values())
     return Asked(
         bentoml=str(manifest.get("bentoml_version") or "")[:64],
         python=python,
-        base=_base(image, docker, python),
+        base=_base(image, docker, python, conda=conda),
         commands=tuple(each for each in said if not is_default(each)),
         dropped=dropped,
         instructions=tuple(_instructions(manifest)),
@@ -78,7 +83,8 @@ def _python(wanted: Any, fallback: str) -> str:
     return found[1]
 
 
-def _base(image: Mapping[str, Any], docker: Mapping[str, Any], python: str) -> str:
+def _base(image: Mapping[str, Any], docker: Mapping[str, Any], python: str, *, conda: bool) -> str:
+    """What the client's own Dockerfile begins with."""
     given = image.get("base_image") or docker.get("base_image")
     if given:
         return str(given)[:_LONGEST]
@@ -88,6 +94,8 @@ def _base(image: Mapping[str, Any], docker: Mapping[str, Any], python: str) -> s
         suffix = "" if str(cuda) in _CUDA_WITH_NEW_NAMES else "8"
         ubuntu = "ubuntu22.04" if suffix else "ubuntu24.04"
         return f"nvidia/cuda:{cuda}-cudnn{suffix}-runtime-{ubuntu}"
+    if conda and distro in _CONDA_BASES:
+        return _CONDA_BASES[distro]
     if distro not in _BASES:
         raise BuildFailedError("image-needs-base", f"{distro[:64]!r} is no distribution known here")
     return _BASES[distro].format(python=python, digits=python.replace(".", ""))

@@ -14,11 +14,6 @@ _SLIM: Final = re.compile(r"(?:docker\.io/)?(?:library/)?python:3\.\d+(?:\.\d+)?
 
 def require_environment(asked: Asked) -> None:
     """Refuses a bento that needs more than packages, by its name."""
-    if not _SLIM.fullmatch(asked.base):
-        raise BuildFailedError(
-            "image-needs-base",
-            f"the bento asks for base image {asked.base}; only python:X.Y-slim is one",
-        )
     for command in asked.commands:
         raise BuildFailedError(
             "image-needs-commands", f"the bento's image runs a command: {command}"
@@ -26,6 +21,11 @@ def require_environment(asked: Asked) -> None:
     baked = [f"docker.env: {each.name}" for each in asked.baked]
     for instruction in (*asked.instructions, *baked):
         raise BuildFailedError("image-needs-commands", f"the bento asks for {instruction}")
+    if not _SLIM.fullmatch(asked.base):
+        raise BuildFailedError(
+            "image-needs-base",
+            f"the bento asks for base image {asked.base}; only python:X.Y-slim is one",
+        )
 
 
 def environment_digest(lock: str, interpreter: Interpreter, *, org_id: UUID | None = None) -> str:

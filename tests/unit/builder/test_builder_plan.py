@@ -55,6 +55,25 @@ def test_python(asked: str, found: str) -> None:
     assert plan.read(manifest, fallback_python="3.10").python == found
 
 
+@pytest.mark.parametrize(
+    ("manifest", "base"),
+    [
+        ({}, "python:3.11-slim"),
+        ({"conda": {"channels": None, "dependencies": []}}, "python:3.11-slim"),
+        ({"conda": {"dependencies": ["h2o"]}}, "continuumio/miniconda3:latest"),
+        (
+            {"conda": {"pip": ["h2o"]}, "docker": {"distro": "alpine"}},
+            "continuumio/miniconda3:4.10.3p0-alpine",
+        ),
+        ({"conda": {"pip": ["h2o"]}, "docker": {"base_image": "own/conda"}}, "own/conda"),
+    ],
+)
+def test_a_base_is_what_the_bentos_own_dockerfile_begins_with(
+    manifest: dict[str, Any], base: str
+) -> None:
+    assert plan.read(manifest, fallback_python="3.11").base == base
+
+
 def test_digests_depend_on_what_is_inside_and_on_nothing_else() -> None:
     environment = plan.environment_digest("a==1\n", PYTHON)
     assert environment == plan.environment_digest("# made by\na==1\n", PYTHON)
