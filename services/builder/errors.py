@@ -88,6 +88,10 @@ class RegistryFullError(ServiceError):
         super().__init__(f"{registry}: {why}", registry=registry)
 
 
+class OutOfTurnError(Exception):
+    """Another build is making just what this one needs."""
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 

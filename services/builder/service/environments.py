@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from services.builder import plan
 from services.builder.domain import Choice, Image, Interpreter, Planned, Strategy
 from services.builder.environments import Folders, NeedsBuildingError, Uv
-from services.builder.errors import BuildFailedError
+from services.builder.errors import BuildFailedError, OutOfTurnError
 from services.builder.service.builds import Builds
 from services.builder.service.job import Job
 from services.builder.service.resolving import Resolving
@@ -29,7 +29,10 @@ class _Ingredients:
 
 
 class Environments:
-    """Builds of one environment take turns: the second finds what the first has made."""
+    """Builds of one environment take turns: the second finds what the first has made.
+
+    It waits in the queue, where it takes nobody's place.
+    """
 
     def __init__(self, builds: Builds, resolving: Resolving, *, folders: Folders, uv: Uv) -> None:
         self._builds = builds
@@ -75,8 +78,11 @@ class Environments:
         digest = plan.image_digest(environment, order.bento_digest, order.models)
         choice = Choice(Strategy.ENVIRONMENT, made.why)
         await self._builds.planned(order, Planned(choice, digest, {"environment": environment}))
-        async with self._turns.setdefault(environment, asyncio.Lock()):
-            await self._builds.claim(order, environment=environment, image=digest)
+        await self._builds.claim(order, environment=environment, image=digest)
+        turn = self._turns.setdefault(environment, asyncio.Lock())
+        if turn.locked():
+            raise OutOfTurnError(f"another build makes environment {environment}")
+        async with turn:
             if self._folders.has_image(digest):
                 job.progress.note(f"image {digest} exists")
                 return self._folders.found(digest, reused=True)

@@ -119,3 +119,20 @@ async def test_an_organisation_has_no_more_under_way_than_its_share(
             await eventually(ended)
             statuses = [(await yard.builds.one(ORG, each)).status for each in mine]
     assert statuses == ["running", "queued"]
+
+
+async def test_who_waits_for_anothers_environment_leaves_its_place_to_others(yard: Yard) -> None:
+    slow = f"slow @ {slow_source(yard.folder).package.as_uri()}"
+    twins = [await yard.request(await yard.push(f"fox:v{each}", slow)) for each in range(2)]
+    other = await yard.request(await yard.push("owl:v1"))
+
+    async def settled() -> bool:
+        views = [await yard.builds.one(ORG, each) for each in (*twins, other)]
+        return sorted(each.status for each in views) == ["built", "queued", "running"]
+
+    async with running(yard.worker.run):
+        await eventually(settled)
+    views = [await yard.builds.one(ORG, each) for each in twins]
+    [waits] = [each for each in views if each.status == "queued"]
+    assert waits.attempts == 0
+    assert "another build makes environment" in yard.log(waits.id)
