@@ -109,7 +109,10 @@ async def test_an_organisation_has_no_more_under_way_than_its_share(
     limits = Limits(lanes=2, lanes_per_org=1)
     async with building(pool, shelves, tmp_path, limits=limits) as yard:
         slow = f"slow @ {slow_source(tmp_path).package.as_uri()}"
-        mine = [await yard.request(await yard.push(f"fox:v{each}", slow)) for each in range(2)]
+        mine = [
+            await yard.request(await yard.push(f"fox:v{each}", yard.wheel, slow))
+            for each in range(2)
+        ]
         theirs = await yard.request(await yard.push("owl:v1", org=OTHER), org=OTHER)
 
         async def ended() -> bool:
@@ -123,7 +126,9 @@ async def test_an_organisation_has_no_more_under_way_than_its_share(
 
 async def test_who_waits_for_anothers_environment_leaves_its_place_to_others(yard: Yard) -> None:
     slow = f"slow @ {slow_source(yard.folder).package.as_uri()}"
-    twins = [await yard.request(await yard.push(f"fox:v{each}", slow)) for each in range(2)]
+    twins = [
+        await yard.request(await yard.push(f"fox:v{each}", yard.wheel, slow)) for each in range(2)
+    ]
     other = await yard.request(await yard.push("owl:v1"))
 
     async def settled() -> bool:
