@@ -143,8 +143,8 @@ class Worker:
             await asyncio.sleep(_SWEEP.total_seconds())
             try:
                 await self._housekeeping.sweep()
-            except ServiceError as error:
-                log.warning("worker.deferred", code=error.code, detail=error.detail)
+            except (ServiceError, OSError) as error:
+                log.warning("worker.not_swept", why=str(error))
 
     async def _heed(self) -> None:
         while True:

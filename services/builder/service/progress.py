@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,8 @@ class Progress:
         return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
 
     def note(self, line: str) -> None:
-        with self.log.open("a") as out:
+        """A full disk takes no words: the build's end has them all the same."""
+        with suppress(OSError), self.log.open("a") as out:
             out.write(f"{line}\n")
 
     @contextmanager

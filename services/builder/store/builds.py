@@ -47,7 +47,7 @@ WHERE id = (
         AND NOT EXISTS (
             SELECT FROM build AS same
             WHERE same.id = ANY ($1::uuid[])
-                AND (same.environment_digest = due.environment_digest
+                AND (same.turn = due.turn
                     OR (same.org_id, same.kind, same.bento_digest, same.models)
                         = (due.org_id, due.kind, due.bento_digest, due.models))
         )
@@ -63,6 +63,7 @@ _PUT_OFF: Final = """
 UPDATE build SET status = 'queued', due_at = now() + $2::interval
 WHERE id = $1 AND status = 'running'
 """
+_TAKE_TURN: Final = "UPDATE build SET turn = $2 WHERE id = $1"
 _STEP_BACK: Final = """
 UPDATE build SET status = 'queued', attempts = attempts - 1 WHERE id = $1 AND status = 'running'
 """
@@ -172,6 +173,9 @@ class BuildStore:
 
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
+
+    async def take_turn(self, build_id: UUID, turn: str) -> None:
+        await self._connection.execute(_TAKE_TURN, build_id, turn)
 
     async def step_back(self, build_id: UUID) -> None:
         await self._connection.execute(_STEP_BACK, build_id)

@@ -1,5 +1,6 @@
 """Whose turn it is: no organisation holds up another, nor does what nobody waits for."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -140,4 +141,23 @@ async def test_who_waits_for_anothers_environment_leaves_its_place_to_others(yar
     views = [await yard.builds.one(ORG, each) for each in twins]
     [waits] = [each for each in views if each.status == "queued"]
     assert waits.attempts == 0
-    assert "another build makes environment" in yard.log(waits.id)
+    assert "another build makes the environment" in yard.log(waits.id)
+
+
+async def test_the_last_lane_is_kept_for_what_somebody_waits_for(yard: Yard, pool: Pool) -> None:
+    slow = f"slow @ {slow_source(yard.folder).package.as_uri()}"
+    unawaited = [
+        await yard.request(await yard.push("fox:v0", yard.wheel, slow)),
+        await yard.request(await yard.push("fox:v1")),
+    ]
+    await pool.execute("UPDATE build SET awaited_by = 'nobody'")
+    awaited = await yard.request(await yard.push("owl:v1"))
+
+    async def built() -> bool:
+        views = [await yard.builds.one(ORG, each) for each in (unawaited[0], awaited)]
+        return [each.status for each in views] == ["running", "built"]
+
+    async with running(yard.worker.run):
+        await eventually(built)
+        await asyncio.sleep(0.3)  # in which the free lane would have begun it
+        assert (await yard.builds.one(ORG, unawaited[1])).status == "queued"
