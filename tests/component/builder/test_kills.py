@@ -29,9 +29,12 @@ _LONGEST = 0.4
 
 
 @pytest.mark.parametrize(
-    "kills", [10, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+    "kills",
+    [
+        pytest.param(10, marks=pytest.mark.timeout(120)),
+        pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
 )
-@pytest.mark.timeout(120)
 async def test_a_build_whose_builder_was_killed_ends_as_if_nothing_had_been(
     yard: Yard, pool: Pool, database_url: str, nats_server: NatsServer, kills: int
 ) -> None:
