@@ -18,7 +18,12 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
-from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
+from services.builder.errors import (
+    BuilderFullError,
+    BuildFailedError,
+    IndexUnreachableError,
+    OutOfTurnError,
+)
 from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
@@ -138,8 +143,8 @@ class Worker:
             await asyncio.sleep(_SWEEP.total_seconds())
             try:
                 await self._housekeeping.sweep()
-            except ServiceError as error:
-                log.warning("worker.deferred", code=error.code, detail=error.detail)
+            except (ServiceError, OSError) as error:
+                log.warning("worker.not_swept", why=str(error))
 
     async def _heed(self) -> None:
         while True:
@@ -171,6 +176,9 @@ class Worker:
         elif attempt.stopped:
             limit = f"it was not complete after {attempt.limit.total_seconds():g} s"
             await self._fail(order, progress, code="build-timeout", reason=limit)
+        elif isinstance(error, OutOfTurnError):
+            progress.note(str(error))
+            await self._builds.step_back(order)
         elif isinstance(error, BuildFailedError):
             await self._fail(order, progress, code=error.code, reason=error.reason)
         elif isinstance(error, ServiceError):

@@ -106,6 +106,10 @@ class BaseImageRefusedError(ServiceError):
         super().__init__(why)
 
 
+class OutOfTurnError(Exception):
+    """Another build is making just what this one needs."""
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 

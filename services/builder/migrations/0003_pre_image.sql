@@ -10,6 +10,7 @@ ALTER TABLE build ADD COLUMN wish jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE build ADD COLUMN org text NOT NULL DEFAULT '';
 ALTER TABLE build ADD COLUMN awaited_by text NOT NULL DEFAULT 'deployment';
 ALTER TABLE build ADD COLUMN resolved boolean NOT NULL DEFAULT true;
+ALTER TABLE build ADD COLUMN turn text;
 ALTER TABLE build ADD COLUMN strategy text;
 ALTER TABLE build ADD COLUMN why jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN plan_digest text;

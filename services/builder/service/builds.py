@@ -107,6 +107,16 @@ class Builds:
         async with self._database.transaction() as tx:
             await tx.builds.put_off(order.id, pause)
 
+    async def take_turn(self, order: Order, turn: str) -> None:
+        """Nobody else with that ``turn`` is begun while this one is under way."""
+        async with self._database.transaction() as tx:
+            await tx.builds.take_turn(order.id, turn)
+
+    async def step_back(self, order: Order) -> None:
+        """As if it had not been begun. It waits in the queue for the one that has its turn."""
+        async with self._database.transaction() as tx:
+            await tx.builds.step_back(order.id)
+
     async def resolved(self, order: Order, models: Sequence[Model]) -> None:
         async with self._database.transaction() as tx:
             await tx.builds.resolved(order.id, models)

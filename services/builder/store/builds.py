@@ -47,8 +47,9 @@ WHERE id = (
         AND NOT EXISTS (
             SELECT FROM build AS same
             WHERE same.id = ANY ($1::uuid[])
-                AND (same.org_id, same.kind, same.bento_digest, same.models)
-                    = (due.org_id, due.kind, due.bento_digest, due.models)
+                AND (same.turn = due.turn
+                    OR (same.org_id, same.kind, same.bento_digest, same.models)
+                        = (due.org_id, due.kind, due.bento_digest, due.models))
         )
     ORDER BY awaited_by = 'nobody', (
             SELECT count(*) FROM build AS other
@@ -61,6 +62,10 @@ RETURNING {_ORDER}
 _PUT_OFF: Final = """
 UPDATE build SET status = 'queued', due_at = now() + $2::interval
 WHERE id = $1 AND status = 'running'
+"""
+_TAKE_TURN: Final = "UPDATE build SET turn = $2 WHERE id = $1"
+_STEP_BACK: Final = """
+UPDATE build SET status = 'queued', attempts = attempts - 1 WHERE id = $1 AND status = 'running'
 """
 _RESOLVED: Final = "UPDATE build SET models = $2::text::jsonb, resolved = true WHERE id = $1"
 _CLAIM: Final = "UPDATE build SET environment_digest = $2, image_digest = $3 WHERE id = $1"
@@ -169,6 +174,12 @@ class BuildStore:
 
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
+
+    async def take_turn(self, build_id: UUID, turn: str) -> None:
+        await self._connection.execute(_TAKE_TURN, build_id, turn)
+
+    async def step_back(self, build_id: UUID) -> None:
+        await self._connection.execute(_STEP_BACK, build_id)
 
     async def resolved(self, build_id: UUID, models: Sequence[Model]) -> None:
         await self._connection.execute(_RESOLVED, build_id, to_json(list(models)).decode())
