@@ -24,7 +24,7 @@ from services.builder.errors import (
     IndexUnreachableError,
     OutOfTurnError,
 )
-from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
+from services.builder.service import Attempt, Attesting, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -61,12 +61,14 @@ class Worker:
         making: Making,
         *,
         housekeeping: Housekeeping,
+        attesting: Attesting,
         lanes: Lanes,
         wake: Wake,
     ) -> None:
         self._builds = builds
         self._making = making
         self._housekeeping = housekeeping
+        self._attesting = attesting
         self._lanes = lanes
         self._wake = wake
         self._under_way: dict[UUID, Attempt] = {}
@@ -88,6 +90,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heed(), name="builds cancelled")
             group.create_task(self._sweep(), name="builds swept")
+            group.create_task(self._attest(), name="images attested")
             for number in range(self._lanes.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
@@ -137,6 +140,17 @@ class Worker:
                 worked = False
             if not worked:
                 await self._wake.wait(_POLL)
+
+    async def _attest(self) -> None:
+        """Beside builds, which do not wait for it."""
+        while True:
+            try:
+                worked = await self._attesting.turn()
+            except Exception:
+                log.exception("worker.not_attested")
+                worked = False
+            if not worked:
+                await asyncio.sleep(_POLL.total_seconds())
 
     async def _sweep(self) -> None:
         while True:

@@ -108,6 +108,10 @@ class Settings(ProducerSettings):
         description="Private key that images are signed with: cosign's, or PKCS#8 in PEM (ECDSA"
         " P-256, Ed25519); without it they are not signed",
     )
+    verifying_keys_file: Path | None = Field(
+        default=None,
+        description="Public keys (PEM, one after the other) whose signatures are believed",
+    )
     signing_key_password: SecretStr | None = Field(
         default=None, description="Goes with `signing_key_file`, where that is encrypted"
     )

@@ -220,8 +220,9 @@ async def building(
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
     lanes: Lanes = Lanes(),  # noqa: B008 - frozen
+    **more: Any,
 ) -> AsyncIterator[Yard]:
-    """``pool`` is the builder's, ``shelves`` the registry's."""
+    """``pool`` is the builder's, ``shelves`` the registry's; ``more`` are other tools."""
     keys = folder / "keys"
     generate_keys(keys, ["gateway", "registry", "builder"])
     away: set[str] = set()
@@ -233,7 +234,7 @@ async def building(
         children = Children(f"test-{folder.name}:build")
         uv, home = Uv(children, index_url=index_url), partial(_home, session, url, keys)
         others = Registries(session, Known(plain_http=plain_http))
-        tools = Tools(uv, children, home, others, naming, buildah)
+        tools = Tools(uv, children, home, others, naming, buildah, **more)
         registry = _shelf(session, url, keys)
         shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         yield Yard(
@@ -255,7 +256,14 @@ def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
 
 
 def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:
-    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
+    return Worker(
+        shop.builds,
+        shop.making,
+        housekeeping=shop.housekeeping,
+        attesting=shop.attesting,
+        lanes=lanes,
+        wake=wake,
+    )
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

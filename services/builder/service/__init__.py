@@ -2,6 +2,7 @@
 
 from services.builder.service.assembling import Assembling
 from services.builder.service.attempt import Attempt
+from services.builder.service.attesting import Attesting
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
@@ -21,12 +22,14 @@ from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
+from services.builder.service.verifying import Verifying
 from services.builder.service.workshop import Workshop
 
 __all__ = [
     "SERVICE",
     "Assembling",
     "Attempt",
+    "Attesting",
     "Bases",
     "Builds",
     "ContainerStrategy",
@@ -52,5 +55,6 @@ __all__ = [
     "Resolving",
     "Task",
     "Tx",
+    "Verifying",
     "Workshop",
 ]

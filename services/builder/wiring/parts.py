@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,10 +33,12 @@ from services.builder.controller import Lanes, Worker
 from services.builder.domain import Preferences
 from services.builder.environments import Children, Folders, Uv
 from services.builder.http import routes
+from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import SERVICE, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
+from services.builder.supply.pem import VerifyingKey
 from services.builder.upstream import Registry
 from services.builder.wiring.workshop import Tools, workshop
 
@@ -112,7 +114,14 @@ def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
 
 def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
     lanes = Lanes(settings.lanes, settings.lanes_per_org, settings.timeout)
-    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
+    return Worker(
+        shop.builds,
+        shop.making,
+        housekeeping=shop.housekeeping,
+        attesting=shop.attesting,
+        lanes=lanes,
+        wake=wake,
+    )
 
 
 @asynccontextmanager
@@ -148,6 +157,8 @@ def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah 
         buildah=buildah,
         limits=settings.commands.limits(),
         preferences=Preferences(settings.build_on_push),
+        key=load_signing_key(settings.signing_key_file, settings.signing_key_password),
+        believed=_believed(settings),
         keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
     )
 
@@ -158,6 +169,11 @@ def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) ->
             each()
 
     return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
+
+
+def _believed(settings: Settings) -> Sequence[VerifyingKey]:
+    file = settings.verifying_keys_file
+    return load_verifying_keys(file) if file is not None else ()
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

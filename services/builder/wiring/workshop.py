@@ -1,6 +1,6 @@
 """The use cases on their tools, the same for the service and for tests of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,6 +14,7 @@ from services.builder.oci import Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
 from services.builder.service import (
     Assembling,
+    Attesting,
     Bases,
     Builds,
     Containers,
@@ -34,8 +35,10 @@ from services.builder.service import (
     Pushes,
     Resolving,
     Tx,
+    Verifying,
     Workshop,
 )
+from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.upstream import Registry
 
 
@@ -53,6 +56,8 @@ class Tools:
     preferences: Preferences = field(default_factory=partial(Preferences, build_on_push=False))
     """Of organisations that have none of their own."""
     keep: Keep = field(default_factory=Keep)
+    key: SigningKey | None = None
+    believed: Sequence[VerifyingKey] = ()
 
 
 def workshop(
@@ -68,11 +73,12 @@ def workshop(
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
     looking = Looking(folders.scratch())
     bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
+    destination = _Destinations(tools)
     containers = Containers(
         builds,
         resolving,
         finished=Finished(database),
-        destination=_Destinations(tools),
+        destination=destination,
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
     )
     environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
@@ -84,8 +90,6 @@ def workshop(
         children=tools.children,
         live=live,
     )
-    pushes = Pushes(database, default=tools.preferences, woken=wake.set)
-    following = Following(builds, live, folders=folders)
     images = Images(database, folders)
     housekeeping = Housekeeping(
         database,
@@ -94,7 +98,22 @@ def workshop(
         cache=UvCache(tools.children),
         keep=tools.keep,
     )
-    return Workshop(builds, following, images, bases, making, registry, pushes, housekeeping)
+    attesting = Attesting(
+        database, destination=destination, scratch=folders.scratch(), key=tools.key
+    )
+    verifying = Verifying(database, builds, registry, destination=destination, keys=tools.believed)
+    return Workshop(
+        builds=builds,
+        following=Following(builds, live, folders=folders),
+        images=images,
+        bases=bases,
+        making=making,
+        registry=registry,
+        pushes=Pushes(database, default=tools.preferences, woken=wake.set),
+        housekeeping=housekeeping,
+        attesting=attesting,
+        verifying=verifying,
+    )
 
 
 def _strategies(
