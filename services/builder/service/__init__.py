@@ -15,7 +15,7 @@ from services.builder.service.images import Images
 from services.builder.service.job import Job
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
-from services.builder.service.making import Making
+from services.builder.service.making import Maker, Making
 from services.builder.service.prebuilt import Prebuilt
 from services.builder.service.progress import Progress
 from services.builder.service.pushes import Pushes
@@ -46,6 +46,7 @@ __all__ = [
     "Layering",
     "Live",
     "Looking",
+    "Maker",
     "Making",
     "Piece",
     "Prebuilt",

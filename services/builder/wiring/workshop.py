@@ -8,7 +8,7 @@ from libs.chassis.client import OrgRef
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database
 from services.builder.containers import Buildah, Limits
-from services.builder.domain import Order, Preferences, Strategy
+from services.builder.domain import Kind, Order, Preferences, Strategy
 from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
 from services.builder.oci import Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
@@ -30,6 +30,7 @@ from services.builder.service import (
     Layering,
     Live,
     Looking,
+    Maker,
     Making,
     Prebuilt,
     Pushes,
@@ -71,9 +72,8 @@ def workshop(
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
-    looking = Looking(folders.scratch())
+    looking, destination = Looking(folders.scratch()), _Destinations(tools)
     bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
-    destination = _Destinations(tools)
     containers = Containers(
         builds,
         resolving,
@@ -82,38 +82,30 @@ def workshop(
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
     )
     environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
-    making = Making(
-        builds,
-        {"environment": environments, "oci": containers},
-        registry=registry,
-        folders=folders,
-        children=tools.children,
-        live=live,
-    )
+    makers: dict[Kind, Maker] = {"environment": environments, "oci": containers}
     images = Images(database, folders)
-    housekeeping = Housekeeping(
-        database,
-        images,
-        leavings=Leavings(folders.root),
-        cache=UvCache(tools.children),
-        keep=tools.keep,
-    )
-    attesting = Attesting(
-        database, destination=destination, scratch=folders.scratch(), key=tools.key
-    )
-    verifying = Verifying(database, builds, registry, destination=destination, keys=tools.believed)
+    keys, scratch = tools.believed, folders.scratch()
     return Workshop(
         builds=builds,
         following=Following(builds, live, folders=folders),
         images=images,
         bases=bases,
-        making=making,
+        making=Making(
+            builds, makers, registry=registry, folders=folders, children=tools.children, live=live
+        ),
         registry=registry,
         pushes=Pushes(database, default=tools.preferences, woken=wake.set),
-        housekeeping=housekeeping,
-        attesting=attesting,
-        verifying=verifying,
+        housekeeping=_housekeeping(database, folders, images, tools=tools),
+        attesting=Attesting(database, destination=destination, scratch=scratch, key=tools.key),
+        verifying=Verifying(database, builds, registry, destination=destination, keys=keys),
     )
+
+
+def _housekeeping(
+    database: Database[Tx], folders: Folders, images: Images, *, tools: Tools
+) -> Housekeeping:
+    leavings, cache = Leavings(folders.root), UvCache(tools.children)
+    return Housekeeping(database, images, leavings=leavings, cache=cache, keep=tools.keep)
 
 
 def _strategies(
