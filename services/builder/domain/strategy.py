@@ -45,3 +45,5 @@ class Choice:
 
     strategy: Strategy
     why: tuple[str, ...]
+    compiles: bool = False
+    """Packages may have to be built from their source, which takes a compiler."""

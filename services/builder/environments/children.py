@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -25,23 +26,29 @@ class Children:
         self._marker = marker
 
     async def run(
-        self, argv: tuple[str, ...], log: Path, *, cwd: Path | None = None
+        self,
+        argv: tuple[str, ...],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
-        """Exit code, output and complaints, which go to the log as well.
+        """Exit code, output and complaints, which go to the log as well: ``env`` does not.
 
         Cancelled, it kills what was started, also what has a session of its own by now.
         """
         with log.open("a") as out:
             out.write(f"$ {' '.join(argv)}\n")
         mark = f"{self._marker}:{uuid4().hex}"
-        env = {**allowed(os.environ, prefixes=_PREFIXES), **_ALWAYS, MARKER: mark}
+        kept = allowed(os.environ, prefixes=_PREFIXES)
+        told = {**kept, **_ALWAYS, **(env or {}), MARKER: mark}
         try:
-            async with tool(argv, env=env, cwd=cwd or log.parent) as process:
-                told, complained = await process.communicate()
+            async with tool(argv, env=told, cwd=cwd or log.parent) as process:
+                said, complained = await process.communicate()
         except BaseException:
             await _end(mark)
             raise
-        output, error = told.decode(errors="replace"), complained.decode(errors="replace")
+        output, error = said.decode(errors="replace"), complained.decode(errors="replace")
         with log.open("a") as out:
             out.write(output + error)
         return process.returncode or 0, output, error

@@ -35,10 +35,12 @@ class NeedsBuildingError(Exception):
 
 
 class Uv:
+    """``index_url`` may hold a password: neither logs nor lists of processes show it."""
+
     def __init__(self, children: Children, *, index_url: str | None = None) -> None:
         self._children = children
         self._uv = program()
-        self._index = ("--default-index", index_url) if index_url else ()
+        self._env = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
 
     async def interpreter(self, version: str, log: Path) -> Interpreter:
         own = Path(sys.base_prefix) / "bin" / f"python{version}"
@@ -71,8 +73,8 @@ class Uv:
         asked, lock = work / "requirements.in", work / "requirements.lock"
         asked.write_text(requirements)
         argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
-        more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._index)
-        code, _, error = await self._children.run((*argv, *more), log, cwd=work)
+        more = (*_which(chosen), "--no-header", "--no-annotate", "-q")
+        code, _, error = await self._children.run((*argv, *more), log, cwd=work, env=self._env)
         if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
@@ -98,8 +100,9 @@ class Uv:
             "--prefix",
             str(folder),
         )
-        more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
-        code, _, error = await self._children.run((*argv, *more, *_which(target)), log)
+        more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked))
+        whole = (*argv, *more, *_which(target))
+        code, _, error = await self._children.run(whole, log, env=self._env)
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
@@ -123,9 +126,8 @@ class Uv:
         inside = str(folder / "bin" / "python")
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
         more = ("--no-build",) if wheels_only else ()
-        code, _, error = await self._children.run(
-            (*sync, *more, "--python", inside, *self._index), log
-        )
+        whole = (*sync, *more, "--python", inside)
+        code, _, error = await self._children.run(whole, log, env=self._env)
         if code and wheels_only and _NO_BUILD.search(error):
             await asyncio.to_thread(remove, folder)
             raise NeedsBuildingError(error.strip().splitlines()[-1])

@@ -21,7 +21,9 @@ def choose(
     if wish.image is not None:
         return Choice(Strategy.PREBUILT, (f"the image {wish.image} was given",))
     needs = list(_needs(asked, from_source, brings))
-    left_out = [f"left out, as packages come as wheels: {each}" for each in set(asked.dropped)]
+    left_out = [
+        f"left out, as packages come as wheels: {each}" for each in dict.fromkeys(asked.dropped)
+    ]
     if not needs and wish.strategy in {None, Strategy.ASSEMBLE}:
         return Choice(Strategy.ASSEMBLE, (_NEED_NO_RUN, *left_out))
     if wish.strategy is Strategy.ASSEMBLE:
@@ -29,7 +31,8 @@ def choose(
             "strategy-impossible", "its image cannot be assembled:\n" + "\n".join(needs)
         )
     why = needs or ["it was asked for"]
-    return Choice(Strategy.BUILDAH, tuple(why))
+    compiles = bool(from_source) or any(not each.endswith(".whl") for each in brings)
+    return Choice(Strategy.BUILDAH, tuple(why), compiles=compiles)
 
 
 def _needs(asked: Asked, from_source: Sequence[str], brings: Sequence[str]) -> Iterator[str]:

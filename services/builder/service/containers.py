@@ -116,7 +116,7 @@ class Containers:
             if task.job.order.wish.strategy is Strategy.ASSEMBLE:
                 raise BuildFailedError("strategy-impossible", str(error)) from error
             why = f"a package has no wheel that fits: {error}"
-        task = replace(task, choice=Choice(Strategy.BUILDAH, (why,)))
+        task = replace(task, choice=Choice(Strategy.BUILDAH, (why,), compiles=True))
         return task, await self._strategy(task).prepare(task)
 
     def _strategy(self, task: Task) -> ContainerStrategy:

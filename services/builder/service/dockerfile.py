@@ -75,7 +75,7 @@ class Dockerfiles:
                     base=layout,
                     labels={"dev.yokocho.bento": job.order.bento},
                     platform=base.platform,
-                    drop=DEFAULT_COMMANDS if not task.asked.commands else (),
+                    drop=() if task.asked.commands or task.choice.compiles else DEFAULT_COMMANDS,
                 ),
                 into=image,
                 log=job.progress.print,

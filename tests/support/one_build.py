@@ -1,0 +1,82 @@
+"""A builder for one build, as a program: any interpreter with the runtime's packages runs it.
+
+Its argument is JSON: what there is, and what is to be built. It prints what came of it.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from libs.chassis.auth import Signer
+from libs.chassis.client import OrgRef, Peer
+from libs.chassis.context import Cause, bound
+from libs.chassis.lifecycle import Wake
+from libs.chassis.postgres import Database, create_pool
+from libs.contracts.identity import Person, Principal
+from services.builder.controller import Lanes, Worker
+from services.builder.domain import Wish
+from services.builder.environments import Children, Folders, Uv
+from services.builder.oci import CalledAccess, Known, Registries, Remote
+from services.builder.service import Live, Tx
+from services.builder.upstream import Registry
+from services.builder.wiring import Tools, workshop
+
+ORG = UUID(int=1)
+_ADA = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
+
+
+async def build(told: dict[str, Any]) -> dict[str, Any]:
+    async with (
+        create_pool(told["dsn"], max_size=4, application_name="one-build") as pool,
+        aiohttp.ClientSession() as session,
+    ):
+        signer = Signer("builder", Path(told["keys"]) / "builder.pem")
+        url, wake = told["registry"], Wake()
+        peer = Peer(session, service="builder", peer="registry", base_url=url, signer=signer)
+        folders = Folders(Path(told["root"]))
+        children = Children(f"{told['root']}:build")
+        tools = Tools(
+            uv=Uv(children),
+            children=children,
+            home=partial(_home, session, url, signer),
+            registries=Registries(session, Known()),
+        )
+        registry = Registry(peer)
+        live = Live()
+        database = Database(pool, Tx.bind, committed=live.announce)
+        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+        base, org = told["base"], OrgRef(ORG, "default")
+        await shop.bases.bring(org, base["reference"], Path(base["layout"]))
+        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)
+        repository, _, version = told["bento"].partition(":")
+        bento = await registry.resolve(repository, version, OrgRef.of(who))
+        with bound(Cause(who.actor, ORG, "c1")):
+            order = await shop.builds.order(who, bento, Wish(no_cache=True))
+        await Worker(
+            shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=Lanes(), wake=wake
+        ).turn()
+        ended = await shop.builds.one(ORG, order.id)
+        said = folders.log(order.id).read_text()
+        digest = ended.image_digest
+        return {"status": ended.status, "digest": digest, "reason": ended.reason, "log": said}
+
+
+def _home(session: aiohttp.ClientSession, url: str, signer: Signer, org: OrgRef) -> Remote:
+    async def identity(_: str) -> str:
+        token = signer.token("service:builder", audience="registry", org_id=org.org_id, org=org.org)
+        return f"Bearer {token}"
+
+    return Remote(session, url, access=CalledAccess(identity))
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    os.umask(given["umask"])
+    print(json.dumps(asyncio.run(build(given))))

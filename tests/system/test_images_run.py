@@ -1,0 +1,25 @@
+"""Images of bentos that real clients build, run in rootfs of their own: they answer."""
+
+import pytest
+
+from tests.support.imager import Imager
+from tests.support.platform import LocalPlatform
+from tests.support.twenty import CASES, Bench, Case
+
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
+
+
+@pytest.fixture(scope="module")
+def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    imager = Imager(platform, tmp_path_factory.mktemp("images"))
+    imager.bring_debian()
+    return Bench(imager, tmp_path_factory.mktemp("clients"))
+
+
+def _parameter(case: Case) -> object:
+    return pytest.param(case, id=case.name, marks=[pytest.mark.soak] if case.soak else [])
+
+
+@pytest.mark.parametrize("case", [_parameter(each) for each in CASES])
+def test_an_assembled_image_answers(bench: Bench, case: Case) -> None:
+    bench.ask(case, "assemble")
