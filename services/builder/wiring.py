@@ -1,5 +1,6 @@
 """The composition root: which object knows which."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,11 +18,13 @@ from libs.chassis.bus import Bus, Subscription, join
 from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.isolation import Isolation, NotPossibleError, choose, tell
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
+from libs.chassis.settings import SettingsError
 from libs.contracts.bus import consumers_of
 from services.builder.consumers import RequestsConsumer
 from services.builder.containers import (
@@ -32,7 +35,7 @@ from services.builder.containers import (
 )
 from services.builder.controller import Worker
 from services.builder.domain import Order, Strategy
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Confinement, Folders, Uv
 from services.builder.http import routes
 from services.builder.oci import CalledAccess, Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
@@ -72,13 +75,15 @@ class Parts:
 async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
     dsn = settings.postgres.dsn.get_secret_value()
+    isolation = await asyncio.to_thread(_isolation, settings)
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
         open_session() as session,
         _buildah(settings) as buildah,
     ):
-        yield _parts(settings, pool, bus, session=session, buildah=buildah)
+        tools = _tools(settings, session, buildah=buildah, isolation=isolation)
+        yield _parts(settings, pool, bus, session=session, tools=tools)
 
 
 def _parts(
@@ -87,19 +92,11 @@ def _parts(
     bus: Bus,
     *,
     session: aiohttp.ClientSession,
-    buildah: Buildah | None,
+    tools: "Tools",
 ) -> Parts:
     relay, wake = Wake(), Wake()
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
     folders = Folders(settings.root.resolve())
-    tools = Tools(
-        uv=Uv(index_url=settings.index_url),
-        home=partial(_home, settings, session),
-        registries=Registries(session, settings.registries.known()),
-        naming=Naming(settings.image_name, settings.image_registry),
-        buildah=buildah,
-        limits=settings.commands.limits(),
-    )
     registry = _registry(settings, session)
     shop = workshop(database, folders, registry=registry, tools=tools, wake=wake)
     worker = Worker(shop.builds, shop.making, lanes=settings.lanes, wake=wake)
@@ -140,6 +137,24 @@ class Tools:
     naming: Naming = field(default_factory=Naming)
     buildah: Buildah | None = None
     limits: Limits = field(default_factory=partial(Limits, seconds=3600))
+
+
+def _tools(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    *,
+    buildah: Buildah | None,
+    isolation: Isolation,
+) -> Tools:
+    caches = Folders(settings.root.resolve()).caches
+    return Tools(
+        uv=Uv(Confinement(caches, isolation), index_url=settings.index_url),
+        home=partial(_home, settings, session),
+        registries=Registries(session, settings.registries.known()),
+        naming=Naming(settings.image_name, settings.image_registry),
+        buildah=buildah,
+        limits=settings.commands.limits(),
+    )
 
 
 def workshop(
@@ -198,6 +213,18 @@ async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
         yield found
     finally:
         await found.close()
+
+
+def _isolation(settings: Settings) -> Isolation:
+    """What is asked for, as far as it works here; said in the log and for ``status``."""
+    try:
+        isolation = choose(settings.isolation, settings.private)
+    except NotPossibleError as error:
+        raise SettingsError(str(error)) from None
+    if not isolation.isolates:
+        log.warning("isolation.none", why=isolation.why)
+    tell(isolation, settings.root)
+    return isolation
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

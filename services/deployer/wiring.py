@@ -21,6 +21,7 @@ from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.isolation import Isolation, NotPossibleError, choose, tell
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
@@ -35,7 +36,6 @@ from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, S
 from services.deployer.settings import Settings
 from services.deployer.store import load_key, organisations
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
-from services.deployer.targets.isolation import Isolation, NotPossibleError, choose, tell
 from services.deployer.upstream import Builder, Registry
 
 log = structlog.get_logger(__name__)

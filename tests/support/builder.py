@@ -24,6 +24,7 @@ from libs.chassis.blobs import FileBlobs
 from libs.chassis.client import OrgRef, Peer, PeerUnavailableError
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import build_app
+from libs.chassis.isolation import Isolation
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
@@ -33,7 +34,7 @@ from libs.contracts.identity import Person, Principal
 from services.builder.containers import Buildah
 from services.builder.controller import Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Folders, Uv
+from services.builder.environments import Confinement, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Tx, Workshop
@@ -44,7 +45,7 @@ from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
 from tests.support.serving import always_ready, served
-from tests.support.tiny import pack_wheel
+from tests.support.tiny import stand_in
 
 ORG: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)
@@ -77,10 +78,7 @@ class Yard:
     @property
     def wheel(self) -> str:
         """A requirement that needs no index."""
-        file = self.folder / "bentoml-1.4.0-py3-none-any.whl"
-        if not file.exists():
-            pack_wheel(file)
-        return f"bentoml @ {file.as_uri()}"
+        return stand_in()
 
     async def push(
         self,
@@ -257,6 +255,7 @@ async def building(
     plain_http: Collection[str] = (),
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
+    isolation: Isolation = Isolation(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Yard]:
     """``pool`` is the builder's, ``shelves`` the registry's."""
     keys = folder / "keys"
@@ -269,7 +268,7 @@ async def building(
         database, wake = Database(pool, Tx.bind), Wake()
         folders = Folders(folder / "builder")
         tools = Tools(
-            uv=Uv(index_url=index_url),
+            uv=Uv(Confinement(folders.caches, isolation), index_url=index_url),
             home=partial(_home, session, url, keys),
             registries=Registries(session, Known(plain_http=plain_http)),
             naming=naming,

@@ -13,6 +13,7 @@ from services.builder.domain import Image, Model
 
 _MARKER: Final = ".complete"
 _WRITING: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_PERMISSIONS: Final = 0o777
 _READING: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _ENTERING: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
@@ -39,6 +40,11 @@ class Folders:
         """Base images as files, for programs that read no registry."""
         return self._made("bases")
 
+    @property
+    def caches(self) -> Path:
+        """Of packages that were built, for each organisation its own."""
+        return self.root / "caches"
+
     def environment(self, digest: str) -> Path:
         return self._made("environments") / _hex(digest)
 
@@ -57,8 +63,10 @@ class Folders:
         """The marker only after everything it speaks for is on the disk, and for reading only."""
         _protect(self.environment(digest))
         os.sync()
-        with (self.environment(digest) / _MARKER).open("w") as marker:
-            os.fsync(marker.fileno())
+        marker = self.environment(digest) / _MARKER
+        marker.unlink(missing_ok=True)  # a package may have left a link there
+        with marker.open("x") as file:
+            os.fsync(file.fileno())
 
     def assemble(
         self, digest: str, environment: str, bento: Path, *, models: dict[Model, Path]
@@ -117,7 +125,7 @@ def _protect(folder: Path) -> None:
             mode = os.lstat(path).st_mode
             if not stat.S_ISLNK(mode):
                 open_to_all = _READING | (_ENTERING if mode & stat.S_IXUSR else 0)
-                wanted = stat.S_IMODE(mode) & ~_WRITING | open_to_all
+                wanted = mode & _PERMISSIONS & ~_WRITING | open_to_all
                 os.chmod(path, wanted)  # noqa: PTH101 - same
 
 

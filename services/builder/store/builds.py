@@ -69,6 +69,8 @@ FROM build WHERE org_id = $1
 _ONE: Final = f"{_VIEW} AND id = $2"
 _NEWEST: Final = f"{_VIEW} ORDER BY id DESC LIMIT $2"
 
+_ORGANISATIONS: Final = "SELECT count(DISTINCT org_id) FROM build"
+
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
 _WISH: Final = TypeAdapter(Wish)
 _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
@@ -77,6 +79,10 @@ _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
 class BuildStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def organisations(self) -> int:
+        """How many have ever had something built."""
+        return int(await self._connection.fetchval(_ORGANISATIONS))
 
     async def add(self, order: Order) -> None:
         origin = order.origin

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from libs.chassis.isolation import Isolation, depth
 from libs.chassis.lifecycle import TaskGroup
 from libs.chassis.process import (
     Process,
@@ -24,8 +25,7 @@ from libs.chassis.process import (
 )
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import ATTEMPTS, Phase, Seen
-from services.deployer.targets.isolation import Isolation, depth
-from services.deployer.targets.launch import Folders, command, image_of, needs_of, place
+from services.deployer.targets.launch import Folders, command, folders_of, image_of, needs_of, place
 from services.deployer.targets.logs import tend
 from services.deployer.targets.ports import Ports
 from services.deployer.targets.probes import Probes, workers
@@ -147,7 +147,7 @@ class LocalTarget:
             place(work, path, content)
         self._isolation.hand_over(work)
         records, log_path = self._folders.records, self._folders.log(launch.replica)
-        with self._isolation.around(command(launch, work), image_of(launch)) as begun:
+        with self._isolation.around(command(launch, work), folders_of(image_of(launch))) as begun:
             name = str(launch.replica.id)
             return spawn(records, name, begun, log=log_path, marker=self._marker)
 

@@ -19,17 +19,11 @@ from typing import Any, Final
 import psutil
 import pytest
 
+from libs.chassis.isolation import AUTO, NAMESPACE, Isolation, NotPossibleError, choice, choose
 from libs.chassis.process import Command, identify, leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase
-from services.deployer.targets.isolation import (
-    AUTO,
-    NAMESPACE,
-    Isolation,
-    NotPossibleError,
-    choice,
-    choose,
-)
+from services.deployer.targets.launch import folders_of
 from services.deployer.targets.probes import open_probes, workers
 from tests.adapters.deployer.conftest import MARKER, SERVER, Lane, image_at, lane_in
 from tests.support.loops import running
@@ -276,7 +270,7 @@ def test_an_interpreter_beside_what_is_private_is_refused(platform: Platform) ->
 
     with (
         pytest.raises(PermissionError, match="which it may not see"),
-        isolation.around(command, image),
+        isolation.around(command, folders_of(image)),
     ):
         pass
 

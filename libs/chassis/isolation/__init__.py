@@ -1,6 +1,6 @@
-"""What keeps a model's process from the rest of the machine, where the kernel allows it."""
+"""What keeps a process with somebody's code from the rest of the machine, where the kernel can."""
 
-from services.deployer.targets.isolation.choice import (
+from libs.chassis.isolation.choice import (
     AUTO,
     CURE,
     NAMESPACE,
@@ -10,7 +10,9 @@ from services.deployer.targets.isolation.choice import (
     choose,
     depth,
     tell,
+    told,
 )
+from libs.chassis.isolation.sight import prefixes_of
 
 __all__ = [
     "AUTO",
@@ -21,5 +23,7 @@ __all__ = [
     "NotPossibleError",
     "choose",
     "depth",
+    "prefixes_of",
     "tell",
+    "told",
 ]

@@ -24,7 +24,7 @@ _RESOLVER: Final = Path("/etc/resolv.conf")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Paths are the same inside as outside. Of them ``home`` alone is writable.
+    """Paths are the same inside as outside. Of them ``home`` and ``writable`` can be written.
 
     Nothing is mounted on or made in what an earlier life of the program may have changed: it
     could have left a link there.
@@ -34,23 +34,29 @@ class Sight:
     readable: tuple[Path, ...]
     links: tuple[tuple[Path, str], ...]
     devices: tuple[Path, ...]
+    writable: tuple[Path, ...] = ()
 
     @property
     def mounts(self) -> tuple[tuple[Path, Path, bool], ...]:
         """Source, path and whether it is writable; in an order in which none hides another."""
         return (
             *((each.resolve(), each, False) for each in self.readable),
-            (self.home.resolve(), self.home, True),
+            *((each.resolve(), each, True) for each in (self.home, *self.writable)),
         )
 
 
 def sight(
-    home: Path, own: Sequence[Path], *, private: Sequence[Path], given: Mapping[str, str]
+    home: Path,
+    own: Sequence[Path],
+    *,
+    private: Sequence[Path],
+    given: Mapping[str, str],
+    writable: Sequence[Path] = (),
 ) -> Sight:
-    """``own`` are the folders to read; none that is shown may hold a ``private`` one.
+    """``own`` are the paths to read; none that is shown may hold a ``private`` one.
 
     ``given`` is our own environment: a library or certificate that it names is shown, not what
-    the bento's names.
+    the program's names.
     """
     links = tuple((each, str(each.readlink())) for each in SYSTEM if each.is_symlink())
     system = [each for each in SYSTEM if each.exists() and not each.is_symlink()]
@@ -62,20 +68,14 @@ def sight(
     ]
     shown = _without_nested([*system, *own, *_resolver(), *named])
     for path in shown:
-        _refuse_if_it_holds(path, (*private, home))
+        _refuse_if_it_holds(path, (*private, home, *writable))
     devices = tuple(each for name in DEVICES for each in sorted(Path("/").glob(name[1:])))
-    return Sight(home, tuple(shown), links, devices)
+    return Sight(home, tuple(shown), links, devices, tuple(writable))
 
 
-def folders_of(image: Path) -> list[Path]:
-    """An image, its environment, and every folder on the way to the interpreter of that."""
-    environment = (image / "environment").resolve()
-    found = [image, environment]
-    for program in _links(environment / "bin" / "python"):
-        prefix = program.parent.parent
-        if not any(prefix.is_relative_to(each) for each in found):
-            found.append(prefix)
-    return found
+def prefixes_of(program: Path) -> list[Path]:
+    """What an interpreter needs: the prefix of every path that its links lead over."""
+    return list(dict.fromkeys(each.parent.parent for each in _links(program)))
 
 
 def trespasses(private: Sequence[Path]) -> str:
