@@ -43,6 +43,7 @@ class Resolving:
 
     async def lock(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
         """The first that was made for this bento, or for others with the same pinned lines."""
+        plan.require_harmless(requirements)
         order = job.order
         key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
         async with self._database.read() as tx:

@@ -126,7 +126,7 @@ async def test_a_registry_that_is_away_holds_up_only_what_it_has(yard: Yard) -> 
             {}, ("WHEEL", "bentoml==9"), "requirements-unresolvable", "bentoml==9", id="conflict"
         ),
         pytest.param(
-            {}, ("x @ file:///nowhere/x-1.0-py3-none-any.whl",), "requirements-unresolvable",
+            {}, ("x @ file:///nowhere/x-1.0-py3-none-any.whl",), "requirements-refused",
             "nowhere", id="missing",
         ),
     ],
