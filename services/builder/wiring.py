@@ -57,6 +57,7 @@ from services.builder.service import (
     Prebuilt,
     Resolving,
     Tx,
+    Unpacking,
     Workshop,
 )
 from services.builder.settings import Settings
@@ -170,6 +171,7 @@ def workshop(
         finished=Finished(database),
         destination=_Destinations(tools),
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
+        unpacking=Unpacking(builds, folders),
     )
     environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
     making = Making(

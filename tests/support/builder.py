@@ -2,16 +2,14 @@
 
 import asyncio
 import hashlib
-import io
 import sys
-import tarfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import aiohttp
@@ -44,6 +42,7 @@ from services.registry.http import Urls, routes
 from services.registry.service import Patience, use_cases
 from services.registry.service import Tx as RegistryTx
 from services.registry.wiring import bind
+from tests.support.packages import tar_archive
 from tests.support.serving import always_ready, served
 from tests.support.tiny import stand_in
 
@@ -113,9 +112,15 @@ class Yard:
         files = {"model.yaml": described, "weights": tag}
         return await self._push("model", name, version, files=files, org=ORG)
 
-    async def request(self, digest: str, *models: PinnedModel, org: UUID = ORG) -> UUID:
+    async def request(
+        self,
+        digest: str,
+        *models: PinnedModel,
+        org: UUID = ORG,
+        kind: Literal["environment", "oci"] = "environment",
+    ) -> UUID:
         """Id of the build that a new revision of the bento asks for."""
-        envelope = requested(digest, *models, org=org)
+        envelope = requested(digest, *models, org=org, kind=kind)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, 1))[0].id
@@ -155,7 +160,7 @@ class Yard:
         models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
-        body = _packed(files)
+        body = tar_archive(files)
         for method, path, sent in (
             ("POST", "", {"name": name, "description": ""}),
             (
@@ -182,7 +187,12 @@ class Yard:
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[DeploymentRequested]:
+def requested(
+    digest: str,
+    *models: PinnedModel,
+    org: UUID = ORG,
+    kind: Literal["environment", "oci"] = "environment",
+) -> Envelope[DeploymentRequested]:
     """What the deployer says of a new revision."""
     event = DeploymentRequested(
         deployment_id=uuid7(),
@@ -191,6 +201,8 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
         revision_id=uuid7(),
         revision=1,
         target="local",
+        kind=kind,
+        org="default",
         bento_id=uuid7(),
         bento_repository="fox",
         bento_version="v1",
@@ -210,16 +222,6 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
         correlationid="c1",
         data=event,
     )
-
-
-def _packed(files: Mapping[str, str]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"./{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 def _registry(

@@ -69,6 +69,17 @@ def wheel_archive(files: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
+def tar_archive(files: Mapping[str, str]) -> bytes:
+    """As the client packs a bento or a model."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
 @cache
 def _address() -> str:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)

@@ -59,6 +59,22 @@ class Folders:
             self.image(digest) / "environment" / _MARKER
         ).is_file()
 
+    def unpacked(self, digest: str) -> Path:
+        """Of a container image: its ``config.json``, and ``rootfs``."""
+        return self._made("unpacked") / _hex(digest)
+
+    def has_unpacked(self, digest: str) -> bool:
+        return (self.unpacked(digest) / _MARKER).is_file()
+
+    def keep_unpacked(self, digest: str, made: Path) -> None:
+        """Move it to its place, where it appears whole or not at all, for reading only."""
+        folder = self.unpacked(digest)
+        remove(folder)
+        (made / _MARKER).touch()
+        _protect(made)
+        os.sync()
+        made.rename(folder)
+
     def complete(self, digest: str) -> None:
         """The marker only after everything it speaks for is on the disk, and for reading only."""
         _protect(self.environment(digest))
@@ -95,7 +111,7 @@ class Folders:
         """Out of sight at once: renaming is quick, removing is not."""
         names = {_hex(each) for each in unneeded}
         trash, gone = self._made("trash"), []
-        for kind in ("images", "environments"):
+        for kind in ("images", "environments", "unpacked"):
             for folder in sorted(self._made(kind).iterdir()):
                 if folder.name.partition(".")[0] in names:
                     folder.rename(trash / uuid4().hex)

@@ -4,6 +4,7 @@ from services.builder.layers.entries import Entry, below
 from services.builder.layers.looking import Looked, look
 from services.builder.layers.packages import PackageGroup, groups_of
 from services.builder.layers.skeleton import skeleton
+from services.builder.layers.unpacking import unpack_layers
 from services.builder.layers.writing import GZIP, TAR, Written, write
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "groups_of",
     "look",
     "skeleton",
+    "unpack_layers",
     "write",
 ]

@@ -16,6 +16,7 @@ from services.builder.service.progress import Progress
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
+from services.builder.service.unpacking import Unpacking
 from services.builder.service.workshop import Workshop
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "Resolving",
     "Task",
     "Tx",
+    "Unpacking",
     "Workshop",
 ]

@@ -128,7 +128,7 @@ class BuildStore:
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
 
-    async def claim(self, build_id: UUID, *, environment: str, image: str) -> None:
+    async def claim(self, build_id: UUID, *, environment: str | None, image: str) -> None:
         """Nobody prunes these two while the build runs."""
         await self._connection.execute(_CLAIM, build_id, environment, image)
 
