@@ -12,11 +12,12 @@ from libs.chassis.isolation.choice import (
     tell,
     told,
 )
-from libs.chassis.isolation.sight import prefixes_of
+from libs.chassis.isolation.sight import HOME, prefixes_of
 
 __all__ = [
     "AUTO",
     "CURE",
+    "HOME",
     "NAMESPACE",
     "NONE",
     "Isolation",

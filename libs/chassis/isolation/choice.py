@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from libs.chassis.isolation.sight import Sight, sight, trespasses
+from libs.chassis.isolation.sight import Sight, sight, sight_of_root, trespasses
 from libs.chassis.isolation.ways import Bubblewrap, Ids, Unshare, Way, entered
 from libs.chassis.process import Command
 
@@ -86,6 +86,16 @@ class Isolation:
         with entered(self.way, command, shown) as inside:
             yield inside
 
+    @contextmanager
+    def within(self, command: Command, root: Path, *, start_in: Path) -> Iterator[Command]:
+        """As ``around``, with ``root`` in the system's place, and its folder at ``HOME``."""
+        if self.way is None:
+            raise PermissionError(f"nothing has a root of its own without isolation: {self.why}")
+        if not _takes_any_root(self.way.name, self.ids):
+            raise PermissionError(f"{self.way.name} would end with a program of that root, as root")
+        with entered(self.way, command, sight_of_root(command.cwd, root, start_in=start_in)) as it:
+            yield it
+
     def hand_over(self, home: Path) -> None:
         """Make a program's home, and all that is in it, its own."""
         if self.ids is not None:
@@ -120,13 +130,18 @@ def told(root: Path) -> str:
     )
 
 
-def choose(wanted: str, private: Sequence[Path]) -> Isolation:
-    """The best that works here of what is ``wanted``. Raises ``NotPossibleError``."""
+def choose(wanted: str, private: Sequence[Path], *, any_root: bool = False) -> Isolation:
+    """The best that works here of what is ``wanted``. Raises ``NotPossibleError``.
+
+    ``any_root``: what runs will see another root than the machine's.
+    """
     if wanted == NONE:
         return Isolation(why="it is switched off by the setting `isolation`")
     ids = _somebody_else() if os.geteuid() == 0 else None
     reasons = [seen] if (seen := trespasses(private)) else []
     for name, way_of in _WAYS if not reasons else ():
+        if any_root and not _takes_any_root(name, ids):
+            continue
         program = shutil.which(name)
         if program is None:
             reasons.append(f"{name} is not installed")
@@ -140,6 +155,11 @@ def choose(wanted: str, private: Sequence[Path]) -> Isolation:
     if wanted == NAMESPACE:
         raise NotPossibleError(why)
     return Isolation(why=why)
+
+
+def _takes_any_root(name: str, ids: Ids | None) -> bool:
+    """For root, bubblewrap needs a program of that root to become somebody else."""
+    return ids is None or name != "bwrap"
 
 
 def _give(home: Path, ids: Ids) -> None:

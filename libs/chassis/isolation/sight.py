@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+HOME: Final = Path("/run/home")
+"""Where a program finds its home that sees another root."""
+_PROCESSORS: Final = Path("/sys/devices/system")
+_MADE: Final = frozenset(Path("/", each) for each in ("dev", "proc", "run", "sys", "tmp"))
+"""Of a root of somebody else's nothing is taken there."""
+_GIVEN: Final = (Path("/etc/hosts"), Path("/etc/resolv.conf"))
 SYSTEM: Final = tuple(
     Path(each)
     for each in (
         *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc"),
-        "/sys/devices/system",  # numbers of processors, which numeric libraries ask for
+        str(_PROCESSORS),  # numbers of processors, which numeric libraries ask for
     )
 )
 DEVICES: Final = ("/dev/nvidia*", "/dev/kfd", "/dev/dri")
@@ -35,13 +41,20 @@ class Sight:
     links: tuple[tuple[Path, str], ...]
     devices: tuple[Path, ...]
     writable: tuple[Path, ...] = ()
+    start_in: Path | None = None
+    """Where the program begins; without it, in its home."""
+    rest: tuple[tuple[Path, Path], ...] = ()
+    """What is to be read elsewhere than where it is."""
+    home_at: Path | None = None
 
     @property
     def mounts(self) -> tuple[tuple[Path, Path, bool], ...]:
         """Source, path and whether it is writable; in an order in which none hides another."""
         return (
             *((each.resolve(), each, False) for each in self.readable),
-            *((each.resolve(), each, True) for each in (self.home, *self.writable)),
+            *((source, path, False) for source, path in self.rest),
+            (self.home.resolve(), self.home_at or self.home, True),
+            *((each.resolve(), each, True) for each in self.writable),
         )
 
 
@@ -71,6 +84,33 @@ def sight(
         _refuse_if_it_holds(path, (*private, home, *writable))
     devices = tuple(each for name in DEVICES for each in sorted(Path("/").glob(name[1:])))
     return Sight(home, tuple(shown), links, devices, tuple(writable))
+
+
+def sight_of_root(home: Path, root: Path, *, start_in: Path) -> Sight:
+    """``root`` is anybody's, and takes the system's place: links of it are never followed here."""
+    links, rest = [], []
+    for each in sorted(root.iterdir()):
+        path = Path("/", each.name)
+        if path in _MADE:
+            continue
+        if each.is_symlink():
+            links.append((path, str(each.readlink())))
+        elif each.is_dir():
+            rest.append((each, path))
+    for given in _GIVEN:
+        place = root / given.relative_to("/")
+        real = not place.is_symlink() and not place.parent.is_symlink()
+        if real and place.is_file() and given.exists():
+            rest.append((given.resolve(), given))
+    return Sight(
+        home,
+        (_PROCESSORS,) if _PROCESSORS.exists() else (),
+        tuple(links),
+        tuple(each for name in DEVICES for each in sorted(Path("/").glob(name[1:]))),
+        start_in=start_in,
+        rest=tuple(rest),
+        home_at=HOME,
+    )
 
 
 def prefixes_of(program: Path) -> list[Path]:

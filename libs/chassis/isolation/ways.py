@@ -65,7 +65,7 @@ class Unshare:
             "devices": [str(each) for each in sight.devices],
             "ids": self.ids,
             "env": dict(command.env),
-            "home": str(command.cwd),
+            "home": str(sight.start_in or command.cwd),
             "refusals": refusals().hex(),
         }
         return (json.dumps(shown).encode(),)
@@ -85,7 +85,7 @@ class Bubblewrap:
         return (self.program, *lowered, *command.argv)
 
     def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
-        words = [*_NAMESPACES, *self._rights(), "--chdir", str(command.cwd)]
+        words = [*_NAMESPACES, *self._rights(), "--chdir", str(sight.start_in or command.cwd)]
         words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
         for source, path, writable in sight.mounts:
             for folder in (*path.parents,)[-2::-1]:  # what it makes by itself is for root alone
