@@ -70,7 +70,9 @@ def _isolated(home: Home, what: str, wanted: str | None) -> Finding:
     from libs.chassis.isolation import AUTO, CURE, NAMESPACE, NotPossibleError, choose
 
     try:
-        found = choose(wanted or AUTO, [home.root])
+        own_root = wanted == "image"
+        chosen = NAMESPACE if own_root else wanted or AUTO
+        found = choose(chosen, [home.root], any_root=own_root)
     except NotPossibleError as error:
         return Finding(what, f"{NAMESPACE} is demanded: {error.why}", CURE)
     return Finding(what, found.by or f"none: {found.why}")
