@@ -90,6 +90,11 @@ class Settings(ProducerSettings):
         ge=0,
         description="uv's cache is emptied when it takes more; without it, only what is of no use",
     )
+    isolation: Literal["auto", "none", "namespace"] = Field(
+        default="auto",
+        description="Whether packages that are built from source see their own files only: "
+        "`namespace` where that works (`auto`), or else no start (`namespace`), or not (`none`)",
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )
@@ -120,6 +125,12 @@ class Settings(ProducerSettings):
         default=None,
         description="Where images go, as `ghcr.io/team`; without it the platform's own registry",
     )
+
+    @property
+    def private(self) -> list[Path]:
+        """What no package's code may be shown."""
+        files = (self.identity.key_file, self.signing_key_file, self.registries.docker_config)
+        return [self.root, *(each for each in files if each is not None)]
 
     @field_validator("image_name")
     @classmethod

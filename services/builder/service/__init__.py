@@ -22,6 +22,7 @@ from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
+from services.builder.service.unpacking import Unpacking
 from services.builder.service.verifying import Verifying
 from services.builder.service.workshop import Workshop
 
@@ -56,6 +57,7 @@ __all__ = [
     "Resolving",
     "Task",
     "Tx",
+    "Unpacking",
     "Verifying",
     "Workshop",
 ]

@@ -26,6 +26,7 @@ from services.builder.service.finished import Finished
 from services.builder.service.job import Job
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
+from services.builder.service.unpacking import Unpacking
 
 _OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 """Where a manifest names none."""
@@ -70,7 +71,9 @@ class Containers:
         finished: Finished,
         destination: Callable[[Order], Destination],
         strategies: Mapping[Strategy, ContainerStrategy],
+        unpacking: Unpacking,
     ) -> None:
+        self._unpacking = unpacking
         self._builds = builds
         self._resolving = resolving
         self._finished = finished
@@ -98,6 +101,8 @@ class Containers:
                 await self._finished.keep(order.org_id, prepared.digest, made)
         _require_same(order.wish, made)
         job.progress.note(f"image {made.digest} {'exists' if known else 'is complete'}")
+        if order.target == "local":
+            return await self._unpacking.unpack(job, to.remote, made, reused=known is not None)
         return Image(made.digest, made.uri, known is not None)
 
     async def _task(self, job: Job, to: Destination) -> Task:

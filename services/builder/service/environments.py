@@ -57,6 +57,7 @@ class Environments:
                 return await self._from(job, made)
             except NeedsBuildingError as error:
                 job.progress.note(f"not shared with other organisations: {error}")
+            await self._resolving.require_isolation()
             return await self._from(job, made, built_for=job.order.org_id)
 
     async def _turn(self, order: Order, made: _Ingredients) -> asyncio.Lock:
@@ -98,8 +99,9 @@ class Environments:
                     made.lock,
                     made.python,
                     self._folders.environment(environment),
+                    work=job.work,
                     log=job.progress.log,
-                    wheels_only=built_for is None,
+                    built_for=built_for,
                 )
                 await asyncio.to_thread(self._folders.complete, environment)
         with job.progress.step("put together"):

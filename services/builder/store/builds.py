@@ -112,6 +112,8 @@ _NEWEST: Final = f"""{_VIEW}
 ORDER BY id DESC LIMIT $7
 """
 
+_ORGANISATIONS: Final = "SELECT count(DISTINCT org_id) FROM build"
+
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
 _WISH: Final = TypeAdapter(Wish)
 _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
@@ -120,6 +122,10 @@ _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
 class BuildStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def organisations(self) -> int:
+        """How many have ever had something built."""
+        return int(await self._connection.fetchval(_ORGANISATIONS))
 
     async def add(self, order: Order) -> None:
         origin = order.origin
@@ -185,7 +191,7 @@ class BuildStore:
     async def resolved(self, build_id: UUID, models: Sequence[Model]) -> None:
         await self._connection.execute(_RESOLVED, build_id, to_json(list(models)).decode())
 
-    async def claim(self, build_id: UUID, *, environment: str, image: str) -> None:
+    async def claim(self, build_id: UUID, *, environment: str | None, image: str) -> None:
         """Nobody prunes these two while the build runs."""
         await self._connection.execute(_CLAIM, build_id, environment, image)
 

@@ -36,6 +36,7 @@ from services.builder.service import (
     Pushes,
     Resolving,
     Tx,
+    Unpacking,
     Verifying,
     Workshop,
 )
@@ -80,6 +81,7 @@ def workshop(
         finished=Finished(database),
         destination=destination,
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
+        unpacking=Unpacking(builds, folders),
     )
     environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
     makers: dict[Kind, Maker] = {"environment": environments, "oci": containers}
