@@ -18,6 +18,7 @@ from cli.commands import (
     platform,
     safety,
     secret,
+    trust,
 )
 from cli.commands.registry import registry_app
 from cli.errors import CommandError
@@ -37,6 +38,7 @@ app.command()(platform.deployments)
 app.command()(platform.events)
 app.command()(platform.logs)
 app.command()(builds.build)
+trust.add_trust(builds.app)
 app.add_typer(builds.app)
 app.add_typer(base_images.app)
 for _kind in ("model", "bento"):

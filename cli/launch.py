@@ -19,6 +19,7 @@ from cli.home import Home, Identity, change, create, platform_version
 from cli.ports import DEFAULT_PORT
 from cli.supervisor.lock import HomeLock, is_supervised
 from cli.supervisor.sweep import sweep
+from libs.chassis import isolation
 from libs.chassis.process import Command, Process, identify, leftovers, spawn, tail
 
 _START_SECONDS: Final = 180.0
@@ -32,6 +33,7 @@ _UNKNOWN: Final[dict[str, Any]] = {
     "cure": "",
     "warnings": [],
     "isolation": "",
+    "build_isolation": "",
     "supervisor": None,
     "services": {},
 }
@@ -167,16 +169,11 @@ def _read(home: Home) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads(home.status_file.read_bytes())
     except (OSError, ValueError):
         return None
-    return {**told, "isolation": _isolation(home)}
-
-
-def _isolation(home: Home) -> str:
-    """What the deployer wrote when it started."""
-    try:
-        told = json.loads((home.root / "deployer" / "isolation.json").read_bytes())
-    except (OSError, ValueError):
-        return ""
-    return f"isolated by {told['by']}" if told["by"] else f"not isolated: {told['why']}"
+    return {
+        **told,
+        "isolation": isolation.told(home.root / "deployer"),
+        "build_isolation": isolation.told(home.root / "builder"),
+    }
 
 
 def _is_alive(supervisor: dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ def build(
         show(told, as_json=as_json, human=lambda: hint)
         return
     note(f"build {told['id']} of {told['bento']}")
-    told = _followed(api, told["id"], quiet=as_json)
+    told = followed(api, told["id"], quiet=as_json)
     show(told, as_json=as_json, human=lambda: _described(told))
     if told["status"] != "built":
         raise typer.Exit(1)
@@ -156,7 +156,7 @@ def _path(build_id: str) -> str:
     return f"{_BUILDS}/{quote(build_id, safe='')}"
 
 
-def _followed(api: Any, build_id: str, *, quiet: bool) -> Any:
+def followed(api: Any, build_id: str, *, quiet: bool) -> Any:
     """How the build ended; what it says meanwhile is shown, unless ``quiet``."""
     from cli.following import follow
 

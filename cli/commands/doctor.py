@@ -33,7 +33,7 @@ def doctor(
 ) -> None:
     """Look at ports, disk, Python, PostgreSQL's programs, leftovers, isolation; say each cure."""
     at = home_at(home)
-    findings = [*_machine(at), *_ports(at, port), *_leftovers(at), _isolation(at)]
+    findings = [*_machine(at), *_ports(at, port), *_leftovers(at), *_isolation(at)]
     show(
         [each._asdict() for each in findings],
         as_json=as_json,
@@ -59,16 +59,23 @@ def _machine(home: Home) -> Iterator[Finding]:
     yield Finding("disk", f"{free // 2**20} MiB free for {home.root}", cure)
 
 
-def _isolation(home: Home) -> Finding:
+def _isolation(home: Home) -> Iterator[Finding]:
     """Tried anew: what runs may have been started before the machine changed."""
-    from services.deployer.targets.isolation import AUTO, CURE, NAMESPACE, NotPossibleError, choose
+    for what, service in (("isolation", "DEPLOYER"), ("isolation of builds", "BUILDER")):
+        wanted = os.environ.get(f"YOKOCHO_{service}_ISOLATION")
+        yield _isolated(home, what, wanted)
 
-    wanted = os.environ.get("YOKOCHO_DEPLOYER_ISOLATION", AUTO)
+
+def _isolated(home: Home, what: str, wanted: str | None) -> Finding:
+    from libs.chassis.isolation import AUTO, CURE, NAMESPACE, NotPossibleError, choose
+
     try:
-        found = choose(wanted, [home.root])
+        own_root = wanted == "image"
+        chosen = NAMESPACE if own_root else wanted or AUTO
+        found = choose(chosen, [home.root], any_root=own_root)
     except NotPossibleError as error:
-        return Finding("isolation", f"{NAMESPACE} is demanded: {error.why}", CURE)
-    return Finding("isolation", found.by or f"none: {found.why}")
+        return Finding(what, f"{NAMESPACE} is demanded: {error.why}", CURE)
+    return Finding(what, found.by or f"none: {found.why}")
 
 
 def _ports(home: Home, port: int | None) -> Iterator[Finding]:

@@ -96,7 +96,8 @@ def _report(told: dict[str, Any]) -> str:
         lines.append(f"{told['trouble']}\n{told['cure']}")
     if told["url"]:
         lines.append(f"API {told['url']}, endpoints {told['endpoints_url']}")
-    lines += [f"models: {told['isolation']}"] if told["isolation"] else []
+    isolated = (("models", told["isolation"]), ("builds from source", told["build_isolation"]))
+    lines += [f"{what}: {how}" for what, how in isolated if how]
     lines += [f"warning: {each}" for each in told["warnings"]]
     rows = [("SERVICE", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "LAST EXIT")]
     for name, each in told["services"].items():

@@ -61,6 +61,12 @@ class ImageBuilt(_Ended):
     kind: ImageKind
     uri: str = Field(max_length=2048, description="`file://` directory or OCI reference")
     digest: Digest = Field(description="of everything that went into the image")
+    folder: str | None = Field(
+        default=None,
+        max_length=2048,
+        description="of a container image for this machine: `file://` directory with the image's "
+        "`config.json` and what is in it, unpacked, as `rootfs`",
+    )
     reused: bool = Field(description="true when no work was needed")
     seconds: float = Field(ge=0, description="from its start to its end; 0 when reused")
     revision_id: UUID | None = Field(description="the revision that asked, if one did")

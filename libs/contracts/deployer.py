@@ -39,6 +39,10 @@ class DeploymentRequested(_OfDeployment):
     revision_id: UUID
     revision: int = Field(ge=1, description="counts the deployment's revisions")
     target: Literal["local", "kubernetes"]
+    kind: Literal["environment", "oci"] = Field(
+        default="environment", description="what is to be built: a directory, or a container image"
+    )
+    org: str = Field(default="", max_length=200, description="the organisation's name")
     bento_id: UUID
     bento_repository: Slug
     bento_version: Slug

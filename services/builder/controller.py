@@ -18,8 +18,13 @@ from libs.chassis.errors import ServiceError
 from libs.chassis.lease import Lease, LeaseLostError
 from libs.chassis.lifecycle import Wake
 from services.builder.domain import Order
-from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
-from services.builder.service import Attempt, Builds, Housekeeping, Making, Progress
+from services.builder.errors import (
+    BuilderFullError,
+    BuildFailedError,
+    IndexUnreachableError,
+    OutOfTurnError,
+)
+from services.builder.service import Attempt, Attesting, Builds, Housekeeping, Making, Progress
 
 log = structlog.get_logger(__name__)
 
@@ -56,12 +61,14 @@ class Worker:
         making: Making,
         *,
         housekeeping: Housekeeping,
+        attesting: Attesting,
         lanes: Lanes,
         wake: Wake,
     ) -> None:
         self._builds = builds
         self._making = making
         self._housekeeping = housekeeping
+        self._attesting = attesting
         self._lanes = lanes
         self._wake = wake
         self._under_way: dict[UUID, Attempt] = {}
@@ -83,6 +90,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heed(), name="builds cancelled")
             group.create_task(self._sweep(), name="builds swept")
+            group.create_task(self._attest(), name="images attested")
             for number in range(self._lanes.lanes):
                 group.create_task(self._work(), name=f"builds {number}")
 
@@ -133,13 +141,24 @@ class Worker:
             if not worked:
                 await self._wake.wait(_POLL)
 
+    async def _attest(self) -> None:
+        """Beside builds, which do not wait for it."""
+        while True:
+            try:
+                worked = await self._attesting.turn()
+            except Exception:
+                log.exception("worker.not_attested")
+                worked = False
+            if not worked:
+                await asyncio.sleep(_POLL.total_seconds())
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP.total_seconds())
             try:
                 await self._housekeeping.sweep()
-            except ServiceError as error:
-                log.warning("worker.deferred", code=error.code, detail=error.detail)
+            except (ServiceError, OSError) as error:
+                log.warning("worker.not_swept", why=str(error))
 
     async def _heed(self) -> None:
         while True:
@@ -171,6 +190,9 @@ class Worker:
         elif attempt.stopped:
             limit = f"it was not complete after {attempt.limit.total_seconds():g} s"
             await self._fail(order, progress, code="build-timeout", reason=limit)
+        elif isinstance(error, OutOfTurnError):
+            progress.note(str(error))
+            await self._builds.step_back(order)
         elif isinstance(error, BuildFailedError):
             await self._fail(order, progress, code=error.code, reason=error.reason)
         elif isinstance(error, ServiceError):

@@ -106,6 +106,19 @@ class BaseImageRefusedError(ServiceError):
         super().__init__(why)
 
 
+class VerificationRefusedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "verification-refused"
+    title: ClassVar[str] = "The image cannot be verified"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
+class OutOfTurnError(Exception):
+    """Another build is making just what this one needs."""
+
+
 class BuildFailedError(Exception):
     """A build cannot succeed, however often it is tried."""
 

@@ -90,6 +90,11 @@ class Settings(ProducerSettings):
         ge=0,
         description="uv's cache is emptied when it takes more; without it, only what is of no use",
     )
+    isolation: Literal["auto", "none", "namespace"] = Field(
+        default="auto",
+        description="Whether packages that are built from source see their own files only: "
+        "`namespace` where that works (`auto`), or else no start (`namespace`), or not (`none`)",
+    )
     index_url: str | None = Field(
         default=None, description="Package index to resolve from; without it, uv's own settings"
     )
@@ -108,6 +113,10 @@ class Settings(ProducerSettings):
         description="Private key that images are signed with: cosign's, or PKCS#8 in PEM (ECDSA"
         " P-256, Ed25519); without it they are not signed",
     )
+    verifying_keys_file: Path | None = Field(
+        default=None,
+        description="Public keys (PEM, one after the other) whose signatures are believed",
+    )
     signing_key_password: SecretStr | None = Field(
         default=None, description="Goes with `signing_key_file`, where that is encrypted"
     )
@@ -116,6 +125,12 @@ class Settings(ProducerSettings):
         default=None,
         description="Where images go, as `ghcr.io/team`; without it the platform's own registry",
     )
+
+    @property
+    def private(self) -> list[Path]:
+        """What no package's code may be shown."""
+        files = (self.identity.key_file, self.signing_key_file, self.registries.docker_config)
+        return [self.root, *(each for each in files if each is not None)]
 
     @field_validator("image_name")
     @classmethod

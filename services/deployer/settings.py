@@ -31,10 +31,11 @@ class Settings(ProducerSettings):
     public_url: str = Field(
         description="Where callers reach endpoints: scheme, host and port, no path"
     )
-    isolation: Literal["auto", "none", "namespace"] = Field(
+    isolation: Literal["auto", "none", "namespace", "image"] = Field(
         default="auto",
         description="Whether processes see their own files only: `namespace` where that works "
-        "(`auto`), or else no start (`namespace`), or not (`none`)",
+        "(`auto`), or else no start (`namespace`), or not (`none`); `image` runs container images, "
+        "unpacked, and shows nothing of the machine's system either",
     )
     first_port: int = Field(
         default=24000, ge=1024, le=65535, description="First port for processes"
@@ -59,6 +60,11 @@ class Settings(ProducerSettings):
     probe_seconds: float = Field(
         default=5.0, gt=0, description="How often a process that is ready is asked if it lives"
     )
+
+    @property
+    def image_kind(self) -> Literal["environment", "oci"]:
+        """What revisions run from."""
+        return "oci" if self.isolation == "image" else "environment"
 
     @property
     def private(self) -> list[Path]:

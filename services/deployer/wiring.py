@@ -21,6 +21,7 @@ from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.isolation import NAMESPACE, Isolation, NotPossibleError, choose, tell
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
@@ -35,7 +36,6 @@ from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, S
 from services.deployer.settings import Settings
 from services.deployer.store import load_key, organisations
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
-from services.deployer.targets.isolation import Isolation, NotPossibleError, choose, tell
 from services.deployer.upstream import Builder, Registry
 
 log = structlog.get_logger(__name__)
@@ -91,12 +91,12 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     pool, bus, relay, wakes = opened.pool, opened.bus, Wake(), _Wakes()
     peers = _peers(settings, opened.session)
     database = Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=relay.set)
-    rollouts = Rollouts(database, woken=wakes)
-    isolated = opened.isolation.isolates
+    isolated, kind = opened.isolation.isolates, settings.image_kind
+    rollouts = Rollouts(database, woken=wakes, kind=kind)
     target = _target(settings, opened, wakes)
     registry = Registry(peers["registry"])
     secrets = Secrets(database, settings.sealer)
-    controller = Controller(
+    wakes.controller = controller = Controller(
         rollouts,
         target,
         secrets=secrets,
@@ -104,11 +104,11 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
         shelf=registry,
         drain=settings.drain,
     )
-    wakes.controller = controller
-    deployments = Deployments(database, registry, key=key, woken=wakes, isolated=isolated)
-    reading = Reading(database)
+    deployments = Deployments(
+        database, registry, key=key, woken=wakes, isolated=isolated, kind=kind
+    )
     lease = Lease(pool, "controller", f"{socket.gethostname()}:{os.getpid()}", ttl=LEASE_TTL)
-    asked = Asked(deployments, reading, secrets)
+    asked = Asked(deployments, Reading(database), secrets)
     return Parts(
         app=build_app(
             routes(asked, target, public_url=settings.public_url),
@@ -144,7 +144,9 @@ def _authenticator(settings: Settings) -> Authenticate:
 def _isolation(settings: Settings) -> Isolation:
     """What is asked for, as far as it works here; said in the log and for ``status``."""
     try:
-        isolation = choose(settings.isolation, settings.private)
+        own_root = settings.image_kind == "oci"
+        wanted = NAMESPACE if own_root else settings.isolation
+        isolation = choose(wanted, settings.private, any_root=own_root)
     except NotPossibleError as error:
         raise SettingsError(str(error)) from None
     if isolation.isolates:

@@ -34,7 +34,7 @@ _INBOX: Final = ("libs/chassis/bus/connection.py", "tests/adapters/")
 _TESTS: Final = ("tests/", "bench/")
 _FORKING: Final = (
     "cli/",
-    "services/deployer/targets/isolation/enter.py",
+    "libs/chassis/isolation/enter.py",
     "tests/data/deployer/intruder.py",
 )
 _BANS: Final = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import aiohttp
@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis.auth import Signer
 from libs.chassis.client import OrgRef, Peer
 from libs.chassis.context import Cause, bound
+from libs.chassis.isolation import Isolation
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
@@ -28,17 +29,17 @@ from libs.contracts.identity import Person, Principal
 from services.builder.containers import Buildah
 from services.builder.controller import Lanes, Worker
 from services.builder.domain import BuildView, Wish
-from services.builder.environments import Children, Folders, Uv
+from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import Builds, Images, Live, Tx, Workshop
 from services.builder.upstream import Registry
 from services.builder.wiring import Tools, workshop
 from services.registry.wiring import bind
-from tests.support.packed import packed
+from tests.support.packages import tar_archive
 from tests.support.registry_app import registry_app
 from tests.support.serving import served
-from tests.support.tiny import pack_wheel
+from tests.support.tiny import stand_in
 
 ORG: Final = UUID(int=1)
 OTHER: Final = UUID(int=2)
@@ -72,10 +73,7 @@ class Yard:
     @property
     def wheel(self) -> str:
         """A requirement that needs no index."""
-        file = self.folder / "bentoml-1.4.0-py3-none-any.whl"
-        if not file.exists():
-            pack_wheel(file)
-        return f"bentoml @ {file.as_uri()}"
+        return stand_in()
 
     async def push(
         self,
@@ -110,9 +108,15 @@ class Yard:
         files = {"model.yaml": described, "weights": tag}
         return await self._push("model", name, version, files=files, org=ORG)
 
-    async def request(self, digest: str, *models: PinnedModel, org: UUID = ORG) -> UUID:
+    async def request(
+        self,
+        digest: str,
+        *models: PinnedModel,
+        org: UUID = ORG,
+        kind: Literal["environment", "oci"] = "environment",
+    ) -> UUID:
         """Id of the build that a new revision of the bento asks for."""
-        envelope = requested(digest, *models, org=org)
+        envelope = requested(digest, *models, org=org, kind=kind)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, count=1))[0].id
@@ -152,7 +156,7 @@ class Yard:
         models: Sequence[str] = (),
     ) -> str:
         at = f"{self.registry_url}/api/v1/{kind}_repositories"
-        body = packed(files)
+        body = tar_archive(files)
         for method, path, sent in (
             ("POST", "", {"name": name, "description": ""}),
             (
@@ -179,7 +183,12 @@ class Yard:
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[DeploymentRequested]:
+def requested(
+    digest: str,
+    *models: PinnedModel,
+    org: UUID = ORG,
+    kind: Literal["environment", "oci"] = "environment",
+) -> Envelope[DeploymentRequested]:
     """What the deployer says of a new revision."""
     event = DeploymentRequested(
         deployment_id=uuid7(),
@@ -188,6 +197,8 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
         revision_id=uuid7(),
         revision=1,
         target="local",
+        kind=kind,
+        org="default",
         bento_id=uuid7(),
         bento_repository="fox",
         bento_version="v1",
@@ -220,8 +231,10 @@ async def building(
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
     lanes: Lanes = Lanes(),  # noqa: B008 - frozen
+    isolation: Isolation = Isolation(),  # noqa: B008 - frozen
+    **more: Any,
 ) -> AsyncIterator[Yard]:
-    """``pool`` is the builder's, ``shelves`` the registry's."""
+    """``pool`` is the builder's, ``shelves`` the registry's; ``more`` are other tools."""
     keys = folder / "keys"
     generate_keys(keys, ["gateway", "registry", "builder"])
     away: set[str] = set()
@@ -231,9 +244,10 @@ async def building(
         database = Database(pool, Tx.bind, committed=live.announce)
         folders = Folders(folder / "builder")
         children = Children(f"test-{folder.name}:build")
-        uv, home = Uv(children, index_url=index_url), partial(_home, session, url, keys)
+        confined = Confinement(children, folders.caches, isolation)
+        uv, home = Uv(children, confined, index_url=index_url), partial(_home, session, url, keys)
         others = Registries(session, Known(plain_http=plain_http))
-        tools = Tools(uv, children, home, others, naming, buildah)
+        tools = Tools(uv, children, home, others, naming, buildah, **more)
         registry = _shelf(session, url, keys)
         shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
         yield Yard(
@@ -255,7 +269,14 @@ def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
 
 
 def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:
-    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
+    return Worker(
+        shop.builds,
+        shop.making,
+        housekeeping=shop.housekeeping,
+        attesting=shop.attesting,
+        lanes=lanes,
+        wake=wake,
+    )
 
 
 def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:

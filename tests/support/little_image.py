@@ -19,7 +19,8 @@ PYTHON_FILES: Final = {
     "usr/local/bin/python3.11": "",
     "usr/local/include/python3.11/patchlevel.h": '#define PY_VERSION "3.11.9"\n',
     "var/lib/dpkg/status": (
-        "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9+deb12u9\n"
+        "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\n"
+        "Version: 2.36-9+deb12u9\n"
     ),
 }
 

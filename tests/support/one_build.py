@@ -17,12 +17,13 @@ import aiohttp
 from libs.chassis.auth import Signer
 from libs.chassis.client import OrgRef, Peer
 from libs.chassis.context import Cause, bound
+from libs.chassis.isolation import Isolation
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, create_pool
 from libs.contracts.identity import Person, Principal
 from services.builder.controller import Lanes, Worker
 from services.builder.domain import Wish
-from services.builder.environments import Children, Folders, Uv
+from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.service import Live, Tx
 from services.builder.upstream import Registry
@@ -43,7 +44,7 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         folders = Folders(Path(told["root"]))
         children = Children(f"{told['root']}:build")
         tools = Tools(
-            uv=Uv(children),
+            uv=Uv(children, Confinement(children, folders.caches, Isolation())),
             children=children,
             home=partial(_home, session, url, signer),
             registries=Registries(session, Known()),
@@ -60,7 +61,12 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         with bound(Cause(who.actor, ORG, "c1")):
             order = await shop.builds.order(who, bento, Wish(no_cache=True))
         await Worker(
-            shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=Lanes(), wake=wake
+            shop.builds,
+            shop.making,
+            housekeeping=shop.housekeeping,
+            attesting=shop.attesting,
+            lanes=Lanes(),
+            wake=wake,
         ).turn()
         ended = await shop.builds.one(ORG, order.id)
         said = folders.log(order.id).read_text()

@@ -1,12 +1,15 @@
-"""A bento that is built in a second: a stand-in takes BentoML's place, from a wheel beside it."""
+"""A bento that is built in a second: a stand-in takes BentoML's place, served by the test."""
 
+import io
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import yaml
 
 from tests.support.driver import BentoFiles
+from tests.support.packages import offered
 
 _SERVER: Final = Path(__file__).parents[1] / "data/deployer/server.py"
 _VERSION: Final = "1.4.0"
@@ -17,12 +20,9 @@ _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTa
 
 def tiny_bento(folder: Path, name: str) -> BentoFiles:
     """Its one service answers every GET. Nothing is downloaded for it."""
-    wheel = folder / f"bentoml-{_VERSION}-py3-none-any.whl"
     bento = folder / name
     (bento / "env" / "python").mkdir(parents=True)
-    pack_wheel(wheel)
-    requirement = f"bentoml @ {wheel.as_uri()}\n"
-    (bento / "env" / "python" / "requirements.txt").write_text(requirement)
+    (bento / "env" / "python" / "requirements.txt").write_text(f"{stand_in()}\n")
     described = {
         "service": f"service:{name}",
         "name": name,
@@ -35,8 +35,14 @@ def tiny_bento(folder: Path, name: str) -> BentoFiles:
     return BentoFiles(bento)
 
 
-def pack_wheel(wheel: Path) -> None:
-    """The stand-in, as a file to install."""
+@cache
+def stand_in() -> str:
+    """A requirement that needs no index, as long as the test runs."""
+    name = f"bentoml-{_VERSION}-py3-none-any.whl"
+    return f"bentoml @ {offered(name, stand_in_wheel())}"
+
+
+def stand_in_wheel() -> bytes:
     files = {
         "bentoml/__init__.py": "",
         "bentoml/__main__.py": _SERVER.read_text(),
@@ -44,6 +50,8 @@ def pack_wheel(wheel: Path) -> None:
         f"{_INFO}/WHEEL": _WHEEL,
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{_INFO}/RECORD"])
-    with zipfile.ZipFile(wheel, "w") as packed:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as packed:
         for name, text in {**files, f"{_INFO}/RECORD": record}.items():
             packed.writestr(name, text)
+    return whole.getvalue()

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from services.builder.plan import BENTO
+from tests.support.image_tools import Toolbox
 from tests.support.imager import Imager
 from tests.support.platform import LocalPlatform
 from tests.support.rootfs import Rootfs
-from tests.support.tools import Toolbox
 from tests.support.twenty import Bench, Case, case_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
@@ -82,7 +83,7 @@ def test_umoci_unpacks_what_runs(
     tools.run("umoci", "unpack", "--image", f"{layout}:v1", "bundle")
     answers(tools.folder / "bundle/rootfs", bench.imager.pull(build).config["config"], case)
     told = json.loads((tools.folder / "bundle/config.json").read_text())["process"]
-    assert (told["user"]["uid"], told["cwd"]) == (1034, "/home/bentoml/bento")
+    assert (told["user"]["uid"], told["cwd"]) == (1034, BENTO)
 
 
 def test_buildah_runs_commands_in_it_and_builds_on_it(
@@ -95,7 +96,7 @@ def test_buildah_runs_commands_in_it_and_builds_on_it(
     apart = ("run", "--isolation", "chroot", made, "--")
     assert tools.buildah(*apart, "id", "-un") == "bentoml"
     assert "1.4.39" in tools.buildah(*apart, "python", "-m", "bentoml", "--version")
-    tools.buildah(*apart, "sh", "-c", "echo more >/home/bentoml/bento/more")
+    tools.buildah(*apart, "sh", "-c", f"echo more >{BENTO}/more")
     tools.buildah("config", "--label", "on.top=yes", made)
     tools.buildah("commit", "-q", *trusted, made, "oci:onto:v1")
     tools.run("umoci", "unpack", "--image", f"{tools.folder}/onto:v1", "bundle")

@@ -40,7 +40,9 @@ def test_a_bento_gets_at_nothing_of_the_platform(
         "deploy", tag, "--name", "guest", "--env", f"TARGETS={json.dumps(targets(platform))}"
     )
 
-    assert "models: isolated by" in platform.yokocho("status").stdout
+    status = platform.yokocho("status").stdout
+    assert "models: isolated by" in status
+    assert "builds from source: isolated by" in status
     answer = platform.predict("guest", "attack", {})
 
     assert answer == (200, {"tried": 21, "succeeded": []})

@@ -1,5 +1,6 @@
 """A build, what it is made of, and what comes of it. Pure."""
 
+from services.builder.domain.attesting import Contents, Due
 from services.builder.domain.bento import Asked, Described, Variable
 from services.builder.domain.build import (
     ENDED,
@@ -22,7 +23,7 @@ from services.builder.domain.build import (
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
 from services.builder.domain.pruned import Pruned
-from services.builder.domain.strategy import Choice, Strategy, Wish
+from services.builder.domain.strategy import Choice, Strategy, Verifies, Wish
 
 __all__ = [
     "ENDED",
@@ -32,7 +33,9 @@ __all__ = [
     "BasePython",
     "BuildView",
     "Choice",
+    "Contents",
     "Described",
+    "Due",
     "Ended",
     "Image",
     "Interpreter",
@@ -53,5 +56,6 @@ __all__ = [
     "Strategy",
     "Target",
     "Variable",
+    "Verifies",
     "Wish",
 ]

@@ -89,6 +89,8 @@ class Image:
     digest: str
     uri: str
     reused: bool
+    folder: str | None = None
+    """Of a container image that was unpacked here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Made:
     @property
     def uri(self) -> str:
         host = f"{self.registry}/" if self.registry else ""
-        return f"oci://{host}{self.repository}:{self.tag}@{self.digest}"
+        tag = f":{self.tag}" if self.tag else ""
+        return f"oci://{host}{self.repository}{tag}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True)

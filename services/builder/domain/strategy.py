@@ -16,6 +16,14 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Verifies:
+    """The image that must come out, and the base images (platform, digest) that it was made on."""
+
+    digest: str
+    bases: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What whoever asked for the build wants of it. ``strategy`` None leaves it to the plan."""
 
@@ -24,6 +32,11 @@ class Wish:
     no_cache: bool = False
     image: str | None = None
     """The one that is taken as it is."""
+    verifies: Verifies | None = None
+
+    def base(self, platform: str) -> str | None:
+        """Digest of the base image that it must be made on; None for what is pinned."""
+        return None if self.verifies is None else dict(self.verifies.bases).get(platform)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import structlog
 
-from libs.chassis.process import MARKER, allowed, leftovers, stop_leftovers, tool
+from libs.chassis.process import MARKER, Command, allowed, leftovers, stop_leftovers, tool
 
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _ALWAYS: Final = {"UV_PYTHON_DOWNLOADS": "never"}
@@ -25,6 +25,14 @@ class Children:
     def __init__(self, marker: str) -> None:
         self._marker = marker
 
+    def command(
+        self, argv: tuple[str, ...], cwd: Path, env: Mapping[str, str] | None = None
+    ) -> Command:
+        """With a mark of its own. What ``env`` has is in no log."""
+        mark = f"{self._marker}:{uuid4().hex}"
+        kept = allowed(os.environ, prefixes=_PREFIXES)
+        return Command(argv, {**kept, **_ALWAYS, **(env or {}), MARKER: mark}, cwd)
+
     async def run(
         self,
         argv: tuple[str, ...],
@@ -33,20 +41,24 @@ class Children:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
-        """Exit code, output and complaints, which go to the log as well: ``env`` does not.
+        """Exit code, output and complaints, which go to the log as well."""
+        command = self.command(argv, cwd or log.parent, env)
+        return await self.finish(command, log, shown=argv)
 
-        Cancelled, it kills what was started, also what has a session of its own by now.
-        """
+    async def finish(
+        self, command: Command, log: Path, *, shown: tuple[str, ...]
+    ) -> tuple[int, str, str]:
+        """Cancelled, it kills what was started, also what has a session of its own by now."""
         with log.open("a") as out:
-            out.write(f"$ {' '.join(argv)}\n")
-        mark = f"{self._marker}:{uuid4().hex}"
-        kept = allowed(os.environ, prefixes=_PREFIXES)
-        told = {**kept, **_ALWAYS, **(env or {}), MARKER: mark}
+            out.write(f"$ {' '.join(shown)}\n")
+        fds = command.pass_fds
         try:
-            async with tool(argv, env=told, cwd=cwd or log.parent) as process:
+            async with tool(
+                command.argv, env=command.env, cwd=command.cwd, pass_fds=fds
+            ) as process:
                 said, complained = await process.communicate()
         except BaseException:
-            await _end(mark)
+            await _end(command.env.get(MARKER, self._marker))
             raise
         output, error = said.decode(errors="replace"), complained.decode(errors="replace")
         with log.open("a") as out:

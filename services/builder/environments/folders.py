@@ -14,6 +14,7 @@ from services.builder.domain import Image, Model
 
 _MARKER: Final = ".complete"
 _WRITING: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_PERMISSIONS: Final = 0o777
 _READING: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _ENTERING: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
@@ -40,6 +41,11 @@ class Folders:
         """Base images as files, for programs that read no registry."""
         return self._made("bases")
 
+    @property
+    def caches(self) -> Path:
+        """Of packages that were built, for each organisation its own."""
+        return self.root / "caches"
+
     def environment(self, digest: str) -> Path:
         return self._made("environments") / _hex(digest)
 
@@ -54,12 +60,30 @@ class Folders:
             self.image(digest) / "environment" / _MARKER
         ).is_file()
 
+    def unpacked(self, digest: str) -> Path:
+        """Of a container image: its ``config.json``, and ``rootfs``."""
+        return self._made("unpacked") / _hex(digest)
+
+    def has_unpacked(self, digest: str) -> bool:
+        return (self.unpacked(digest) / _MARKER).is_file()
+
+    def keep_unpacked(self, digest: str, made: Path) -> None:
+        """Move it to its place, where it appears whole or not at all, for reading only."""
+        folder = self.unpacked(digest)
+        remove(folder)
+        (made / _MARKER).touch()
+        _protect(made)
+        os.sync()
+        made.rename(folder)
+
     def complete(self, digest: str) -> None:
         """The marker only after everything it speaks for is on the disk, and for reading only."""
         _protect(self.environment(digest))
         os.sync()
-        with (self.environment(digest) / _MARKER).open("w") as marker:
-            os.fsync(marker.fileno())
+        marker = self.environment(digest) / _MARKER
+        marker.unlink(missing_ok=True)  # a package may have left a link there
+        with marker.open("x") as file:
+            os.fsync(file.fileno())
 
     def assemble(
         self, digest: str, environment: str, bento: Path, *, models: dict[Model, Path]
@@ -88,7 +112,7 @@ class Folders:
         """Out of sight at once: renaming is quick, removing is not."""
         names = {_hex(each) for each in unneeded}
         trash, gone = self._made("trash"), []
-        for kind in ("images", "environments"):
+        for kind in ("images", "environments", "unpacked"):
             for folder in sorted(self._made(kind).iterdir()):
                 if folder.name.partition(".")[0] in names:
                     folder.rename(trash / uuid4().hex)
@@ -122,7 +146,7 @@ def _protect(folder: Path) -> None:
             mode = os.lstat(path).st_mode
             if not stat.S_ISLNK(mode):
                 open_to_all = _READING | (_ENTERING if mode & stat.S_IXUSR else 0)
-                wanted = stat.S_IMODE(mode) & ~_WRITING | open_to_all
+                wanted = mode & _PERMISSIONS & ~_WRITING | open_to_all
                 os.chmod(path, wanted)  # noqa: PTH101 - same
 
 

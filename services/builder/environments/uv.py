@@ -1,22 +1,26 @@
-"""uv and the interpreters it finds."""
+"""uv and the interpreters it finds, run with an environment that is listed here."""
 
 import asyncio
 import json
+import os
 import platform
 import re
 import shutil
+import stat
 import sys
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from libs.chassis.errors import ServiceError
+from libs.chassis.isolation import prefixes_of
 from services.builder.domain import Interpreter, Target
 from services.builder.environments.children import Children
+from services.builder.environments.confined import Confinement, Shown
 from services.builder.environments.folders import remove
 from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
 
 _OWN: Final = f"cpython-{platform.python_version()}    {sys.base_prefix} (the platform's own)"
-_NO_BUILD: Final = re.compile(r"[Bb]uilding (?:from source|source distributions) is disabled")
 _NO_WHEEL: Final = re.compile(
     r"no usable wheels|no wheels with a matching|only-binary|[Bb]uilding .*is disabled"
 )
@@ -37,10 +41,18 @@ class NeedsBuildingError(Exception):
 class Uv:
     """``index_url`` may hold a password: neither logs nor lists of processes show it."""
 
-    def __init__(self, children: Children, *, index_url: str | None = None) -> None:
+    def __init__(
+        self, children: Children, confined: Confinement, *, index_url: str | None = None
+    ) -> None:
         self._children = children
+        self._confined = confined
         self._uv = program()
         self._env = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
+
+    @property
+    def isolates(self) -> bool:
+        """Whether code of packages sees its own files only."""
+        return self._confined.isolation.isolates
 
     async def interpreter(self, version: str, log: Path) -> Interpreter:
         own = Path(sys.base_prefix) / "bin" / f"python{version}"
@@ -64,22 +76,39 @@ class Uv:
         return Interpreter(path=path, version=exact, platform=tag)
 
     async def compile(
-        self, requirements: str, chosen: Interpreter | Target, work: Path, *, log: Path
+        self,
+        requirements: str,
+        chosen: Interpreter | Target,
+        work: Path,
+        *,
+        log: Path,
+        built_for: UUID | None = None,
     ) -> str:
-        """The lock: every package with its version and hashes. For a target of wheels alone.
+        """The lock: every package with its version and hashes.
 
-        Raises ``NeedsBuildingError`` where a target's package has none.
+        Raises ``NeedsBuildingError`` where wheels alone do not describe what is asked for, unless
+        it is ``built_for`` an organisation: then code of packages may run.
         """
-        asked, lock = work / "requirements.in", work / "requirements.lock"
+        room = self._confined.room(built_for, work) if built_for is not None else None
+        folder = work if room is None else room.home
+        asked, lock = folder / "requirements.in", folder / "requirements.lock"
         asked.write_text(requirements)
-        argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
-        more = (*_which(chosen), "--no-header", "--no-annotate", "-q")
-        code, _, error = await self._children.run((*argv, *more), log, cwd=work, env=self._env)
-        if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
+        compiled = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
+        more = ("--no-header", "--no-annotate", "-q")
+        argv = (*compiled, *_which(chosen, build=room is not None), *more)
+        if room is None:
+            code, _, error = await self._children.run(argv, log, cwd=work, env=self._env)
+        else:
+            path = chosen.path if isinstance(chosen, Interpreter) else sys.executable
+            readable = self._readable(Path(path))
+            code, _, error = await self._confined.run(
+                argv, log, room=room, readable=readable, env=self._env
+            )
+        if code and room is None and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
             raise _passing(error) or BuildFailedError("requirements-unresolvable", error)
-        return lock.read_text()
+        return _text(lock)
 
     async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
         """The wheels of ``lock`` below ``folder``, as in an environment; no code of theirs runs.
@@ -101,41 +130,63 @@ class Uv:
             str(folder),
         )
         more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked))
-        whole = (*argv, *more, *_which(target))
-        code, _, error = await self._children.run(whole, log, env=self._env)
+        code, _, error = await self._children.run(
+            (*argv, *more, *_which(target)), log, env=self._env
+        )
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
             raise _passing(error) or BuildFailedError("requirements-not-installable", error)
 
     async def install(
-        self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
+        self,
+        lock: str,
+        python: Interpreter,
+        folder: Path,
+        *,
+        work: Path,
+        log: Path,
+        built_for: UUID | None = None,
     ) -> None:
         """From scratch: what an interrupted build left there is not trusted.
 
-        Raises ``NeedsBuildingError`` when ``wheels_only`` cannot be, before any code of a
-        package has run.
+        Raises ``NeedsBuildingError`` when wheels do not suffice, before any code of a package has
+        run, unless it is ``built_for`` an organisation.
         """
+        room = self._confined.room(built_for, work) if built_for is not None else None
         await asyncio.to_thread(remove, folder)
         venv = (self._uv, "venv", "--relocatable", "--no-project", "--python", python.path)
         code, _, error = await self._children.run((*venv, str(folder)), log)
         if code:
             raise BuildFailedError("environment-failed", error)
-        locked = folder / "requirements.lock"
+        locked, inner = folder / "requirements.lock", folder / "bin" / "python"
         locked.write_text(lock)
-        inside = str(folder / "bin" / "python")
+        interpreter = inner.readlink()
+        readable = self._readable(inner, Path(python.path))
+
+        async def inside(*argv: str) -> tuple[int, str, str]:
+            if room is None:
+                return await self._children.run(argv, log, env=self._env)
+            shown: Shown = {"room": room, "readable": readable, "writable": (folder,)}
+            return await self._confined.run(argv, log, env=self._env, **shown)
+
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
-        more = ("--no-build",) if wheels_only else ()
-        whole = (*sync, *more, "--python", inside)
-        code, _, error = await self._children.run(whole, log, env=self._env)
-        if code and wheels_only and _NO_BUILD.search(error):
+        more = ("--python", str(inner), *(("--no-build",) if room is None else ()))
+        code, _, error = await inside(*sync, *more)
+        if code and room is None and _NO_WHEEL.search(error):
             await asyncio.to_thread(remove, folder)
             raise NeedsBuildingError(error.strip().splitlines()[-1])
         if code:
             raise _passing(error) or BuildFailedError("requirements-not-installable", error)
+        # By the interpreter that was there before, without what packages would have it run.
         # Files that do not compile are a package's templates: whoever imports them hears it.
-        compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
-        await self._children.run((inside, *compiled), log)
+        compiled = ("-I", "-S", "-m", "compileall", "-q", "-j", "0", "-x", "/tests?/")
+        await inside(python.path, *compiled, str(folder / "lib"))
+        _require_same(inner, interpreter)
+
+    def _readable(self, *programs: Path) -> list[Path]:
+        prefixes = [each for program in programs for each in prefixes_of(program)]
+        return [Path(self._uv), *prefixes]
 
 
 def program() -> str:
@@ -144,9 +195,9 @@ def program() -> str:
     return str(beside) if beside.exists() else shutil.which("uv") or "uv"
 
 
-def _which(chosen: Interpreter | Target) -> tuple[str, ...]:
+def _which(chosen: Interpreter | Target, *, build: bool = False) -> tuple[str, ...]:
     if isinstance(chosen, Interpreter):
-        return ("--python", chosen.path)
+        return ("--python", chosen.path, *(() if build else ("--no-build",)))
     which = ("--python-version", chosen.version, "--python-platform", chosen.platform)
     return ("--python", sys.executable, *which, "--only-binary", ":all:")
 
@@ -156,3 +207,19 @@ def _passing(error: str) -> ServiceError | None:
     if _FULL.search(error):
         return BuilderFullError(error)
     return IndexUnreachableError(error) if _UNREACHABLE.search(error) else None
+
+
+def _require_same(program: Path, interpreter: Path) -> None:
+    """What packages put in its place would be looked up, and shown, by whoever runs it."""
+    if program.parent.is_symlink() or not program.is_symlink() or program.readlink() != interpreter:
+        reason = "a package replaced the environment's interpreter"
+        raise BuildFailedError("requirements-not-installable", reason)
+
+
+def _text(file: Path) -> str:
+    """What lies where packages may write: not what a link of theirs leads to."""
+    at = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(at) as opened:
+        if not stat.S_ISREG(os.fstat(at).st_mode):
+            raise BuildFailedError("requirements-unresolvable", "the lock is no file")
+        return opened.read()

@@ -12,6 +12,7 @@ from services.builder.http.following import FollowingApi
 from services.builder.http.holds import HoldsApi
 from services.builder.http.pods import PodsApi
 from services.builder.http.preferences import PreferencesApi
+from services.builder.http.verifying import VerifyingApi
 from services.builder.service import Workshop
 
 __all__ = ["DOCUMENT", "TITLE", "routes"]
@@ -28,6 +29,7 @@ def routes(shop: Workshop, *, largest_base: int = 0) -> list[Route]:
         *FollowingApi(shop.following).routes(),
         *BasesApi(shop, largest=largest_base).routes(),
         *PodsApi(shop).routes(),
+        *VerifyingApi(shop.verifying).routes(),
         *HoldsApi(shop.images).routes(),
     ]
     described = json_response(described_by(TITLE, found))

@@ -3,7 +3,9 @@
 from services.builder.layers.entries import Entry, below
 from services.builder.layers.looking import Looked, look
 from services.builder.layers.packages import PackageGroup, groups_of
+from services.builder.layers.reading import read_contents
 from services.builder.layers.skeleton import skeleton
+from services.builder.layers.unpacking import unpack_layers
 from services.builder.layers.writing import GZIP, TAR, Written, write
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "below",
     "groups_of",
     "look",
+    "read_contents",
     "skeleton",
+    "unpack_layers",
     "write",
 ]

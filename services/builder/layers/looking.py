@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Literal
@@ -35,14 +36,19 @@ def look(layers: Iterable[tuple[Path, str]]) -> Looked:
     """``layers`` are files with their media types, the lowest first."""
     seen = Looked()
     for file, media_type in layers:
-        try:
-            with tarfile.open(file, mode=_mode(media_type)) as tar:
-                _look(tar, seen)
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise BuildFailedError(
-                "image-invalid", f"a layer of the base image cannot be read: {error}"
-            ) from error
+        with opened(file, media_type) as tar:
+            _look(tar, seen)
     return seen
+
+
+@contextmanager
+def opened(file: Path, media_type: str) -> Iterator[tarfile.TarFile]:
+    """Raises ``BuildFailedError`` for whatever is wrong with it, also while it is read."""
+    try:
+        with tarfile.open(file, mode=_mode(media_type)) as tar:
+            yield tar
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise BuildFailedError("image-invalid", f"a layer cannot be read: {error}") from error
 
 
 def _mode(media_type: str) -> Literal["r|", "r|gz"]:
@@ -54,7 +60,7 @@ def _mode(media_type: str) -> Literal["r|", "r|gz"]:
 
 
 def _look(tar: tarfile.TarFile, seen: Looked) -> None:
-    for member in _members(tar):
+    for member in members_of(tar):
         path = PurePosixPath(member.name.removeprefix("./").lstrip("/"))
         name = str(path)
         if path.name == _OPAQUE:
@@ -69,7 +75,7 @@ def _look(tar: tarfile.TarFile, seen: Looked) -> None:
             seen.names[name] = member.linkname
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def members_of(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for count, member in enumerate(tar):
         if count > _MOST_ENTRIES:
             raise tarfile.ReadError(f"more than {_MOST_ENTRIES} entries")

@@ -10,12 +10,20 @@ ALTER TABLE build ADD COLUMN wish jsonb NOT NULL DEFAULT '{}';
 ALTER TABLE build ADD COLUMN org text NOT NULL DEFAULT '';
 ALTER TABLE build ADD COLUMN awaited_by text NOT NULL DEFAULT 'deployment';
 ALTER TABLE build ADD COLUMN resolved boolean NOT NULL DEFAULT true;
+ALTER TABLE build ADD COLUMN turn text;
 ALTER TABLE build ADD COLUMN strategy text;
 ALTER TABLE build ADD COLUMN why jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN plan_digest text;
 ALTER TABLE build ADD COLUMN plan jsonb;
 ALTER TABLE build ADD COLUMN steps jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE build ADD COLUMN cancel_asked_by text;
+-- What lies beside the image (its bill of materials, its provenance, signatures) is due, or done.
+ALTER TABLE build ADD COLUMN attest text NOT NULL DEFAULT 'none';
+ALTER TABLE build ADD COLUMN attest_due_at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE build ADD COLUMN attest_attempts integer NOT NULL DEFAULT 0;
+ALTER TABLE build ADD CONSTRAINT build_attest_known
+    CHECK (attest IN ('none', 'due', 'done', 'failed'));
+CREATE INDEX build_attest_idx ON build (id) WHERE attest = 'due';
 ALTER TABLE build DROP CONSTRAINT build_status_known;
 ALTER TABLE build ADD CONSTRAINT build_status_known
     CHECK (status IN ('queued', 'running', 'built', 'failed', 'cancelled'));
@@ -83,4 +91,13 @@ CREATE TABLE org_setting (
     org_id        uuid    PRIMARY KEY,
     org           text    NOT NULL,
     build_on_push boolean NOT NULL
+);
+
+-- What bills of materials are made of, read from each layer once.
+CREATE TABLE layer_contents (
+    org_id  uuid        NOT NULL,
+    digest  text        NOT NULL,
+    body    jsonb       NOT NULL,
+    used_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT layer_contents_pkey PRIMARY KEY (org_id, digest)
 );

@@ -35,6 +35,7 @@ from services.builder.plan.requirements import (
 )
 from services.builder.plan.strategy import choose
 from services.builder.plan.target import platform_of_uv
+from services.builder.plan.trusted import require_harmless
 
 __all__ = [
     "BENTO",
@@ -74,5 +75,6 @@ __all__ = [
     "pythons_of",
     "read",
     "require_environment",
+    "require_harmless",
     "requirements_of",
 ]

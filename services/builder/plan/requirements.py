@@ -36,8 +36,9 @@ class Locked:
 
 def requirements_of(manifest: Mapping[str, Any], text: str) -> str:
     """What is resolved: the bento's own lines, whichever index its author used."""
-    lines = [each.strip() for each in text.splitlines()]
-    kept = [each for each in lines if each and not each.startswith(("#", *_INDEX))]
+    lines = [each.strip() for each in text.splitlines() if not each.strip().startswith("#")]
+    whole = "\n".join(lines).replace("\\\n", " ").splitlines()
+    kept = [each for each in whole if each and not each.startswith(_INDEX)]
     names = {found[0].lower() for each in kept if (found := _NAME.match(each))}
     release = _RELEASE.fullmatch(str(manifest.get("bentoml_version") or ""))
     if "bentoml" not in names and release is not None:

@@ -2,6 +2,7 @@
 
 from services.builder.service.assembling import Assembling
 from services.builder.service.attempt import Attempt
+from services.builder.service.attesting import Attesting
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.containers import Containers, ContainerStrategy, Prepared, Task
@@ -14,19 +15,22 @@ from services.builder.service.images import Images
 from services.builder.service.job import Job
 from services.builder.service.layering import Layering
 from services.builder.service.looking import Looking
-from services.builder.service.making import Making
+from services.builder.service.making import Maker, Making
 from services.builder.service.prebuilt import Prebuilt
 from services.builder.service.progress import Progress
 from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
+from services.builder.service.unpacking import Unpacking
+from services.builder.service.verifying import Verifying
 from services.builder.service.workshop import Workshop
 
 __all__ = [
     "SERVICE",
     "Assembling",
     "Attempt",
+    "Attesting",
     "Bases",
     "Builds",
     "ContainerStrategy",
@@ -43,6 +47,7 @@ __all__ = [
     "Layering",
     "Live",
     "Looking",
+    "Maker",
     "Making",
     "Piece",
     "Prebuilt",
@@ -52,5 +57,7 @@ __all__ = [
     "Resolving",
     "Task",
     "Tx",
+    "Unpacking",
+    "Verifying",
     "Workshop",
 ]

@@ -39,7 +39,12 @@ class Assembling:
 
     async def _planned(self, task: Task, platform: str) -> Work:
         order, asked = task.job.order, task.asked
-        base = await self._bases.require(OrgRef(order.org_id, order.org), asked.base, platform)
+        base = await self._bases.require(
+            OrgRef(order.org_id, order.org),
+            asked.base,
+            platform,
+            digest=order.wish.base(platform),
+        )
         task.job.progress.note(f"on {base.reference}@{base.digest}")
         python = _python(asked, base)
         target = Target(python.version, plan.platform_of_uv(platform, base.libc))
@@ -64,7 +69,8 @@ class Assembling:
             images.append(await self._image(task, work, tag=to.tag if alone else None))
         if len(images) > 1:
             index = plan.index_of(images)
-            digest = await to.remote.put_manifest(to.repository, to.tag, index, plan.INDEX)
+            name = to.tag or plan.digest_of(index)
+            digest = await to.remote.put_manifest(to.repository, name, index, plan.INDEX)
         else:
             digest = images[0].digest
         total = sum(each.total for each in images)

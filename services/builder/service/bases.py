@@ -54,16 +54,23 @@ class Bases:
         """For files that nobody needs when whoever put them there is done."""
         return self._looking.work
 
-    async def require(self, org: OrgRef, reference: str, platform: str) -> BaseImage:
-        """The pinned one; pulled now when there is none yet.
+    async def require(
+        self, org: OrgRef, reference: str, platform: str, *, digest: str | None = None
+    ) -> BaseImage:
+        """The pinned one; pulled now when there is none yet. Or that of a ``digest``, still here.
 
         Raises ``BuildFailedError`` that says how it is had.
         """
         name = _parsed(reference)
         async with self._database.read() as tx:
             base = await tx.recipes.base(org.org_id, str(name), platform)
-        if base is not None:
+        if base is not None and digest in {None, base.digest}:
             return base
+        if digest is not None:
+            home, repository = self._home(org), repository_of(name)
+            return await self._looking.look(
+                home, repository, str(name), digest=digest, platform=platform
+            )
         try:
             pulled = await self.pull(org, reference, (platform,))
         except (RegistryUnreachableError, BuildFailedError) as error:

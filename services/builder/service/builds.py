@@ -1,5 +1,6 @@
 """What can happen to a build: asked for, begun, put off, ended."""
 
+import platform
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -31,6 +32,8 @@ from services.builder.errors import BuildEndedError, BuildNotFoundError
 from services.builder.service.tx import SERVICE, Tx
 
 _NOTHING: Final = Report()
+_OWN_PLATFORM: Final = f"linux/{'arm64' if platform.machine() == 'aarch64' else 'amd64'}"
+"""What a process of this machine is."""
 
 
 class Builds:
@@ -107,11 +110,21 @@ class Builds:
         async with self._database.transaction() as tx:
             await tx.builds.put_off(order.id, pause)
 
+    async def take_turn(self, order: Order, turn: str) -> None:
+        """Nobody else with that ``turn`` is begun while this one is under way."""
+        async with self._database.transaction() as tx:
+            await tx.builds.take_turn(order.id, turn)
+
+    async def step_back(self, order: Order) -> None:
+        """As if it had not been begun. It waits in the queue for the one that has its turn."""
+        async with self._database.transaction() as tx:
+            await tx.builds.step_back(order.id)
+
     async def resolved(self, order: Order, models: Sequence[Model]) -> None:
         async with self._database.transaction() as tx:
             await tx.builds.resolved(order.id, models)
 
-    async def claim(self, order: Order, *, environment: str, image: str) -> None:
+    async def claim(self, order: Order, *, environment: str | None = None, image: str) -> None:
         async with self._database.transaction() as tx:
             await tx.holds.alone()
             await tx.builds.claim(order.id, environment=environment, image=image)
@@ -135,6 +148,7 @@ class Builds:
                 kind=order.kind,
                 uri=image.uri,
                 digest=image.digest,
+                folder=image.folder,
                 reused=image.reused,
                 seconds=seconds,
                 revision_id=order.revision_id,
@@ -253,4 +267,7 @@ def _order(envelope: Envelope[DeploymentRequested]) -> Order:
             causation_id=envelope.id,
             traceparent=envelope.traceparent,
         ),
+        kind=asked.kind,
+        wish=Wish(platforms=(_OWN_PLATFORM,)) if asked.kind == "oci" else Wish(),
+        org=asked.org,
     )

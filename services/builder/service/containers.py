@@ -17,6 +17,7 @@ from services.builder.domain import (
     Order,
     Planned,
     Strategy,
+    Wish,
 )
 from services.builder.environments import NeedsBuildingError
 from services.builder.errors import BuildFailedError
@@ -25,6 +26,7 @@ from services.builder.service.finished import Finished
 from services.builder.service.job import Job
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
+from services.builder.service.unpacking import Unpacking
 
 _OWN_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 """Where a manifest names none."""
@@ -69,7 +71,9 @@ class Containers:
         finished: Finished,
         destination: Callable[[Order], Destination],
         strategies: Mapping[Strategy, ContainerStrategy],
+        unpacking: Unpacking,
     ) -> None:
+        self._unpacking = unpacking
         self._builds = builds
         self._resolving = resolving
         self._finished = finished
@@ -79,6 +83,8 @@ class Containers:
 
     async def make(self, job: Job) -> Image:
         order, to = job.order, self._destination(job.order)
+        if order.wish.verifies is not None:
+            to = replace(to, tag="")  # what comes out is looked at, and called nothing
         with job.progress.step("plan"):
             task = await self._task(job, to)
             task, prepared = await self._prepared(task)
@@ -91,9 +97,12 @@ class Containers:
             if prepared.findable and not order.wish.no_cache:
                 known = await self._finished.find(order.org_id, prepared.digest, to)
             made = known or await prepared.make()
-            if known is None and prepared.findable:
+            if known is None and prepared.findable and order.wish.verifies is None:
                 await self._finished.keep(order.org_id, prepared.digest, made)
+        _require_same(order.wish, made)
         job.progress.note(f"image {made.digest} {'exists' if known else 'is complete'}")
+        if order.target == "local":
+            return await self._unpacking.unpack(job, to.remote, made, reused=known is not None)
         return Image(made.digest, made.uri, known is not None)
 
     async def _task(self, job: Job, to: Destination) -> Task:
@@ -123,3 +132,12 @@ class Containers:
                 "strategy-unavailable", f"images are not made by {chosen} here, and\n{why}"
             )
         return self._strategies[chosen]
+
+
+def _require_same(wish: Wish, made: Made) -> None:
+    if wish.verifies is not None and made.digest != wish.verifies.digest:
+        raise BuildFailedError(
+            "image-differs",
+            f"it was built anew from its provenance, and is {made.digest}, "
+            f"not {wish.verifies.digest}",
+        )

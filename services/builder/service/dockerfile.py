@@ -47,7 +47,7 @@ class Dockerfiles:
                 f"its commands can be run for {own} alone; without them it could be assembled",
             )
         org = OrgRef(order.org_id, order.org)
-        base = await self._bases.require(org, task.asked.base, own)
+        base = await self._bases.require(org, task.asked.base, own, digest=order.wish.base(own))
         models = sorted(asdict(each).items() for each in order.models)
         body = {
             "format": plan.FORMAT,
@@ -85,7 +85,10 @@ class Dockerfiles:
             async with open_layout(image) as opened:
                 [only] = opened.images
                 digest = await opened.push(
-                    only, to.remote, repository=to.repository, reference=to.tag
+                    only,
+                    to.remote,
+                    repository=to.repository,
+                    reference=to.tag or only.descriptor.digest,
                 )
                 total = sum(each.size for each in only.layers)
         return Made(digest, total, to.repository, to.tag, to.registry)

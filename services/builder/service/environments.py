@@ -8,9 +8,9 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from services.builder import plan
-from services.builder.domain import Choice, Image, Interpreter, Planned, Strategy
+from services.builder.domain import Choice, Image, Interpreter, Order, Planned, Strategy
 from services.builder.environments import Folders, NeedsBuildingError, Uv
-from services.builder.errors import BuildFailedError
+from services.builder.errors import BuildFailedError, OutOfTurnError
 from services.builder.service.builds import Builds
 from services.builder.service.job import Job
 from services.builder.service.resolving import Resolving
@@ -29,7 +29,10 @@ class _Ingredients:
 
 
 class Environments:
-    """Builds of one environment take turns: the second finds what the first has made."""
+    """Builds of one environment take turns: the second finds what the first has made.
+
+    It waits in the queue, where it takes nobody's place.
+    """
 
     def __init__(self, builds: Builds, resolving: Resolving, *, folders: Folders, uv: Uv) -> None:
         self._builds = builds
@@ -46,11 +49,22 @@ class Environments:
             )
         with job.progress.step("resolve"):
             made = await self._resolve(job)
-        try:
-            return await self._from(job, made)
-        except NeedsBuildingError as error:
-            job.progress.note(f"not shared with other organisations: {error}")
-        return await self._from(job, made, built_for=job.order.org_id)
+        turn = await self._turn(job.order, made)
+        if turn.locked():
+            raise OutOfTurnError("another build makes the environment, from wheels or from source")
+        async with turn:
+            try:
+                return await self._from(job, made)
+            except NeedsBuildingError as error:
+                job.progress.note(f"not shared with other organisations: {error}")
+            await self._resolving.require_isolation()
+            return await self._from(job, made, built_for=job.order.org_id)
+
+    async def _turn(self, order: Order, made: _Ingredients) -> asyncio.Lock:
+        """One for all that need these packages: uv lets only one of them build a source."""
+        shared = plan.environment_digest(made.lock, made.python, org_id=None)
+        await self._builds.take_turn(order, shared)
+        return self._turns.setdefault(shared, asyncio.Lock())
 
     async def _resolve(self, job: Job) -> _Ingredients:
         described = await self._resolving.describe(job)
@@ -75,23 +89,23 @@ class Environments:
         digest = plan.image_digest(environment, order.bento_digest, order.models)
         choice = Choice(Strategy.ENVIRONMENT, made.why)
         await self._builds.planned(order, Planned(choice, digest, {"environment": environment}))
-        async with self._turns.setdefault(environment, asyncio.Lock()):
-            await self._builds.claim(order, environment=environment, image=digest)
-            if self._folders.has_image(digest):
-                job.progress.note(f"image {digest} exists")
-                return self._folders.found(digest, reused=True)
-            if not self._folders.has_environment(environment):
-                with job.progress.step("install packages"):
-                    await self._uv.install(
-                        made.lock,
-                        made.python,
-                        self._folders.environment(environment),
-                        log=job.progress.log,
-                        wheels_only=built_for is None,
-                    )
-                    await asyncio.to_thread(self._folders.complete, environment)
-            with job.progress.step("put together"):
-                await self._assemble(job, digest, environment)
+        await self._builds.claim(order, environment=environment, image=digest)
+        if self._folders.has_image(digest):
+            job.progress.note(f"image {digest} exists")
+            return self._folders.found(digest, reused=True)
+        if not self._folders.has_environment(environment):
+            with job.progress.step("install packages"):
+                await self._uv.install(
+                    made.lock,
+                    made.python,
+                    self._folders.environment(environment),
+                    work=job.work,
+                    log=job.progress.log,
+                    built_for=built_for,
+                )
+                await asyncio.to_thread(self._folders.complete, environment)
+        with job.progress.step("put together"):
+            await self._assemble(job, digest, environment)
         job.progress.note(f"image {digest} is complete")
         return self._folders.found(digest, reused=False)
 

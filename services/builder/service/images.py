@@ -17,7 +17,8 @@ class Images:
     async def hold(self, org_id: UUID, revision_id: UUID, digest: str) -> None:
         async with self._database.transaction() as tx:
             await tx.holds.alone()
-            if not await tx.holds.owned(org_id, digest) or not self._folders.has_image(digest):
+            there = self._folders.has_image(digest) or self._folders.has_unpacked(digest)
+            if not there or not await tx.holds.owned(org_id, digest):
                 raise ImageGoneError(digest)
             await tx.holds.hold(org_id, revision_id, digest)
 

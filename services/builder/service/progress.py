@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,14 @@ class Progress:
         return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
 
     def note(self, line: str) -> None:
-        with self.log.open("a") as out:
+        """A full disk takes no words: the build's end has them all the same."""
+        with suppress(OSError), self.log.open("a") as out:
             out.write(f"{line}\n")
         self._said()
 
     def print(self, text: str) -> None:
         """What a program said, as it said it."""
-        with self.log.open("a") as out:
+        with suppress(OSError), self.log.open("a") as out:
             out.write(text)
         self._said()
 

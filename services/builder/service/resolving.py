@@ -2,14 +2,14 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 
 from libs.chassis.postgres import Database
 from services.builder import plan
 from services.builder.domain import Described, Interpreter, Target
-from services.builder.environments import Uv
+from services.builder.environments import NeedsBuildingError, Uv
 from services.builder.errors import BuildFailedError
 from services.builder.service.job import Job
 from services.builder.service.tx import Tx
@@ -18,6 +18,11 @@ _DESCRIPTION_BYTES: Final = 16 * 2**20
 _REQUIREMENTS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
 """The first that is there: clients before 1.3 write a lock beside what they were told."""
 _FILES: Final = ("env/docker/Dockerfile", "env/docker/entrypoint.sh")
+
+_NOT_ISOLATED: Final = (
+    "a package has to be built from source, which runs its code; several organisations build here,"
+    " and what runs is not isolated from them: `yokocho doctor` says why"
+)
 
 
 class Resolving:
@@ -38,6 +43,7 @@ class Resolving:
 
     async def lock(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
         """The first that was made for this bento, or for others with the same pinned lines."""
+        plan.require_harmless(requirements)
         order = job.order
         key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
         async with self._database.read() as tx:
@@ -49,11 +55,37 @@ class Resolving:
         async with self._database.transaction() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
         if body is None:
-            body = await self._uv.compile(requirements, chosen, job.work, log=job.progress.log)
+            body = await self._compile(job, requirements, chosen)
         async with self._database.transaction() as tx:
             if pinned:
                 await tx.recipes.keep_pinned(lines, body)
             return await tx.recipes.keep_lock(key, body)
+
+    async def require_isolation(self) -> None:
+        """Before code of packages runs: with several organisations nobody's may see the others'."""
+        if self._uv.isolates:
+            return
+        async with self._database.read() as tx:
+            if await tx.builds.organisations() > 1:
+                raise BuildFailedError("isolation-missing", _NOT_ISOLATED)
+
+    async def _compile(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
+        """From what wheels say of themselves; else with code of packages run."""
+        uv, log = self._uv, job.progress.log
+        try:
+            for line in plan.need_building(requirements):
+                _refuse(line)
+            return await uv.compile(requirements, chosen, job.work, log=log)
+        except NeedsBuildingError:
+            if isinstance(chosen, Target):
+                raise
+        await self.require_isolation()
+        org = job.order.org_id
+        return await uv.compile(requirements, chosen, job.work, log=log, built_for=org)
+
+
+def _refuse(line: str) -> NoReturn:
+    raise NeedsBuildingError(line)
 
 
 def _describe(bento: Path) -> Described:

@@ -8,7 +8,14 @@ from libs.chassis.inbox import Inbox
 from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection
 from libs.contracts.event import Event
-from services.builder.store import BuildStore, HoldStore, PreferenceStore, RecipeStore, UpkeepStore
+from services.builder.store import (
+    AttestStore,
+    BuildStore,
+    HoldStore,
+    PreferenceStore,
+    RecipeStore,
+    UpkeepStore,
+)
 
 SERVICE: Final = "builder"
 
@@ -16,6 +23,7 @@ SERVICE: Final = "builder"
 @dataclass(frozen=True, slots=True)
 class Tx:
     builds: BuildStore
+    attestations: AttestStore
     holds: HoldStore
     recipes: RecipeStore
     preferences: PreferenceStore
@@ -27,6 +35,7 @@ class Tx:
     def bind(cls, connection: Connection, *, epoch: int = 1) -> "Tx":
         return cls(
             builds=BuildStore(connection),
+            attestations=AttestStore(connection),
             holds=HoldStore(connection),
             recipes=RecipeStore(connection),
             preferences=PreferenceStore(connection),

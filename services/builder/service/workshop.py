@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.builder.service.attesting import Attesting
 from services.builder.service.bases import Bases
 from services.builder.service.builds import Builds
 from services.builder.service.following import Following
@@ -9,6 +10,7 @@ from services.builder.service.housekeeping import Housekeeping
 from services.builder.service.images import Images
 from services.builder.service.making import Making
 from services.builder.service.pushes import Pushes
+from services.builder.service.verifying import Verifying
 from services.builder.upstream import Registry
 
 
@@ -22,3 +24,5 @@ class Workshop:
     registry: Registry
     pushes: Pushes
     housekeeping: Housekeeping
+    attesting: Attesting
+    verifying: Verifying

@@ -31,7 +31,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb, $11, $12::text::js
     $15, $16, $17, $18, $19)
 """
 _ADVANCE: Final = "UPDATE build SET events = events + 1 WHERE id = $1 RETURNING events"
-_ORDER: Final = """
+ORDER: Final = """
 id, org_id, revision_id, deployment_id, target, bento_id, repository, version, bento_digest, models,
     kind, wish, org, awaited_by, resolved, attempts, actor, correlation_id, causation_id,
     traceparent
@@ -47,8 +47,9 @@ WHERE id = (
         AND NOT EXISTS (
             SELECT FROM build AS same
             WHERE same.id = ANY ($1::uuid[])
-                AND (same.org_id, same.kind, same.bento_digest, same.models)
-                    = (due.org_id, due.kind, due.bento_digest, due.models)
+                AND (same.turn = due.turn
+                    OR (same.org_id, same.kind, same.bento_digest, same.models)
+                        = (due.org_id, due.kind, due.bento_digest, due.models))
         )
     ORDER BY awaited_by = 'nobody', (
             SELECT count(*) FROM build AS other
@@ -56,11 +57,15 @@ WHERE id = (
         ), awaited_by <> 'deployment', id
     LIMIT 1
 )
-RETURNING {_ORDER}
+RETURNING {ORDER}
 """  # noqa: S608  # a constant
 _PUT_OFF: Final = """
 UPDATE build SET status = 'queued', due_at = now() + $2::interval
 WHERE id = $1 AND status = 'running'
+"""
+_TAKE_TURN: Final = "UPDATE build SET turn = $2 WHERE id = $1"
+_STEP_BACK: Final = """
+UPDATE build SET status = 'queued', attempts = attempts - 1 WHERE id = $1 AND status = 'running'
 """
 _RESOLVED: Final = "UPDATE build SET models = $2::text::jsonb, resolved = true WHERE id = $1"
 _CLAIM: Final = "UPDATE build SET environment_digest = $2, image_digest = $3 WHERE id = $1"
@@ -71,7 +76,8 @@ WHERE id = $1
 _STEPS: Final = "UPDATE build SET steps = $2::text::jsonb WHERE id = $1"
 _BUILT: Final = """
 UPDATE build SET status = 'built', image_digest = $2, uri = $3, reused = $4, seconds = $5,
-    ended_at = now()
+    ended_at = now(),
+    attest = CASE WHEN kind = 'oci' AND NOT $4 AND strategy <> 'prebuilt' THEN 'due' ELSE 'none' END
 WHERE id = $1 AND status = 'running' RETURNING strategy, plan_digest, reason
 """
 _FAILED: Final = """
@@ -80,10 +86,10 @@ WHERE id = $1 AND status = 'running' RETURNING strategy, plan_digest, reason
 """
 _CANCEL: Final = f"""
 UPDATE build SET cancel_asked_by = coalesce(cancel_asked_by, $3)
-WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'running') RETURNING status, {_ORDER}
+WHERE org_id = $1 AND id = $2 AND status IN ('queued', 'running') RETURNING status, {ORDER}
 """  # noqa: S608  # a constant
 _UNWANTED: Final = f"""
-SELECT {_ORDER} FROM build
+SELECT {ORDER} FROM build
 WHERE cancel_asked_by IS NOT NULL AND status IN ('queued', 'running') ORDER BY id
 """  # noqa: S608  # a constant
 _CANCELLED: Final = """
@@ -106,6 +112,8 @@ _NEWEST: Final = f"""{_VIEW}
 ORDER BY id DESC LIMIT $7
 """
 
+_ORGANISATIONS: Final = "SELECT count(DISTINCT org_id) FROM build"
+
 _MODELS: Final = TypeAdapter(tuple[Model, ...])
 _WISH: Final = TypeAdapter(Wish)
 _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
@@ -114,6 +122,10 @@ _STEPS_OF: Final = TypeAdapter(tuple[Step, ...])
 class BuildStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def organisations(self) -> int:
+        """How many have ever had something built."""
+        return int(await self._connection.fetchval(_ORGANISATIONS))
 
     async def add(self, order: Order) -> None:
         origin = order.origin
@@ -153,7 +165,7 @@ class BuildStore:
         organisation that is ``full``; only what is ``awaited`` if so.
         """
         row = await self._connection.fetchrow(_START, list(besides), list(full), awaited)
-        return None if row is None else _order(dict(row))
+        return None if row is None else order_of(dict(row))
 
     async def cancel(self, org_id: UUID, build_id: UUID, actor: str) -> tuple[str, Order] | None:
         """Mark one that has no end; its status, and what it is. None where there is none."""
@@ -161,19 +173,25 @@ class BuildStore:
         if row is None:
             return None
         given = dict(row)
-        return given.pop("status"), _order(given)
+        return given.pop("status"), order_of(given)
 
     async def unwanted(self) -> Sequence[Order]:
         """Those that are marked and have no end."""
-        return [_order(dict(row)) for row in await self._connection.fetch(_UNWANTED)]
+        return [order_of(dict(row)) for row in await self._connection.fetch(_UNWANTED)]
 
     async def put_off(self, build_id: UUID, pause: timedelta) -> None:
         await self._connection.execute(_PUT_OFF, build_id, pause)
 
+    async def take_turn(self, build_id: UUID, turn: str) -> None:
+        await self._connection.execute(_TAKE_TURN, build_id, turn)
+
+    async def step_back(self, build_id: UUID) -> None:
+        await self._connection.execute(_STEP_BACK, build_id)
+
     async def resolved(self, build_id: UUID, models: Sequence[Model]) -> None:
         await self._connection.execute(_RESOLVED, build_id, to_json(list(models)).decode())
 
-    async def claim(self, build_id: UUID, *, environment: str, image: str) -> None:
+    async def claim(self, build_id: UUID, *, environment: str | None, image: str) -> None:
         """Nobody prunes these two while the build runs."""
         await self._connection.execute(_CLAIM, build_id, environment, image)
 
@@ -213,7 +231,7 @@ class BuildStore:
         return [_view(each) for each in await self._connection.fetch(_NEWEST, org_id, *row)]
 
 
-def _order(given: dict[str, Any]) -> Order:
+def order_of(given: dict[str, Any]) -> Order:
     origin = Origin(**{name: given.pop(name) for name in Origin.__slots__})
     models = _MODELS.validate_json(given.pop("models"))
     wish = _WISH.validate_json(given.pop("wish"))

@@ -1,8 +1,9 @@
 """The service's objects, open for as long as it runs."""
 
+import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +18,13 @@ from libs.chassis.bus import Bus, Handler, Subscription, join
 from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
+from libs.chassis.isolation import Isolation, NotPossibleError, choose, tell
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
 from libs.chassis.partitions import keep_partitions
 from libs.chassis.postgres import Database, Pool, create_pool
+from libs.chassis.settings import SettingsError
 from libs.contracts.bus import ConsumerSpec, consumers_of
 from services.builder.consumers import BentosConsumer, RequestsConsumer
 from services.builder.containers import (
@@ -31,12 +34,14 @@ from services.builder.containers import (
 )
 from services.builder.controller import Lanes, Worker
 from services.builder.domain import Preferences
-from services.builder.environments import Children, Folders, Uv
+from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.http import routes
+from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import SERVICE, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
+from services.builder.supply.pem import VerifyingKey
 from services.builder.upstream import Registry
 from services.builder.wiring.workshop import Tools, workshop
 
@@ -53,13 +58,15 @@ class Parts:
 async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
     dsn = settings.postgres.dsn.get_secret_value()
+    isolation = await asyncio.to_thread(_isolation, settings)
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
         open_session() as session,
         _buildah(settings) as buildah,
     ):
-        yield _parts(settings, pool, bus, session=session, buildah=buildah)
+        tools = _tools(settings, session, buildah=buildah, isolation=isolation)
+        yield _parts(settings, pool, bus, session=session, tools=tools)
 
 
 def _parts(
@@ -68,12 +75,11 @@ def _parts(
     bus: Bus,
     *,
     session: aiohttp.ClientSession,
-    buildah: Buildah | None,
+    tools: "Tools",
 ) -> Parts:
     relay, wake, live = Wake(), Wake(), Live()
     database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
-    tools = _tools(settings, session, buildah)
     registry = _registry(settings, session)
     shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
     worker = _worker(settings, shop, wake)
@@ -112,7 +118,38 @@ def _consumer(spec: ConsumerSpec, shop: Workshop) -> Handler:
 
 def _worker(settings: Settings, shop: Workshop, wake: Wake) -> Worker:
     lanes = Lanes(settings.lanes, settings.lanes_per_org, settings.timeout)
-    return Worker(shop.builds, shop.making, housekeeping=shop.housekeeping, lanes=lanes, wake=wake)
+    return Worker(
+        shop.builds,
+        shop.making,
+        housekeeping=shop.housekeeping,
+        attesting=shop.attesting,
+        lanes=lanes,
+        wake=wake,
+    )
+
+
+def _tools(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    *,
+    buildah: Buildah | None,
+    isolation: Isolation,
+) -> Tools:
+    children = Children(settings.marker or f"{settings.root.resolve()}:build")
+    confined = Confinement(children, Folders(settings.root.resolve()).caches, isolation)
+    return Tools(
+        uv=Uv(children, confined, index_url=settings.index_url),
+        children=children,
+        home=partial(_home, settings, session),
+        registries=Registries(session, settings.registries.known()),
+        naming=Naming(settings.image_name, settings.image_registry),
+        buildah=buildah,
+        limits=settings.commands.limits(),
+        preferences=Preferences(settings.build_on_push),
+        key=load_signing_key(settings.signing_key_file, settings.signing_key_password),
+        believed=_believed(settings),
+        keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
+    )
 
 
 @asynccontextmanager
@@ -137,27 +174,29 @@ async def _buildah(settings: Settings) -> AsyncIterator[Buildah | None]:
         await found.close()
 
 
-def _tools(settings: Settings, session: aiohttp.ClientSession, buildah: Buildah | None) -> Tools:
-    children = Children(settings.marker or f"{settings.root.resolve()}:build")
-    return Tools(
-        uv=Uv(children, index_url=settings.index_url),
-        children=children,
-        home=partial(_home, settings, session),
-        registries=Registries(session, settings.registries.known()),
-        naming=Naming(settings.image_name, settings.image_registry),
-        buildah=buildah,
-        limits=settings.commands.limits(),
-        preferences=Preferences(settings.build_on_push),
-        keep=Keep(settings.keep_logs, settings.keep_unused, settings.cache_bytes),
-    )
-
-
 def _database(settings: Settings, pool: Pool, *committed: Callable[[], None]) -> Database[Tx]:
     def call() -> None:
         for each in committed:
             each()
 
     return Database(pool, partial(Tx.bind, epoch=settings.epoch), committed=call)
+
+
+def _believed(settings: Settings) -> Sequence[VerifyingKey]:
+    file = settings.verifying_keys_file
+    return load_verifying_keys(file) if file is not None else ()
+
+
+def _isolation(settings: Settings) -> Isolation:
+    """What is asked for, as far as it works here; said in the log and for ``status``."""
+    try:
+        isolation = choose(settings.isolation, settings.private)
+    except NotPossibleError as error:
+        raise SettingsError(str(error)) from None
+    if not isolation.isolates:
+        log.warning("isolation.none", why=isolation.why)
+    tell(isolation, settings.root)
+    return isolation
 
 
 def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:

@@ -1,6 +1,6 @@
 """The use cases on their tools, the same for the service and for tests of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -8,12 +8,13 @@ from libs.chassis.client import OrgRef
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database
 from services.builder.containers import Buildah, Limits
-from services.builder.domain import Order, Preferences, Strategy
+from services.builder.domain import Kind, Order, Preferences, Strategy
 from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
 from services.builder.oci import Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
 from services.builder.service import (
     Assembling,
+    Attesting,
     Bases,
     Builds,
     Containers,
@@ -29,13 +30,17 @@ from services.builder.service import (
     Layering,
     Live,
     Looking,
+    Maker,
     Making,
     Prebuilt,
     Pushes,
     Resolving,
     Tx,
+    Unpacking,
+    Verifying,
     Workshop,
 )
+from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.upstream import Registry
 
 
@@ -53,6 +58,8 @@ class Tools:
     preferences: Preferences = field(default_factory=partial(Preferences, build_on_push=False))
     """Of organisations that have none of their own."""
     keep: Keep = field(default_factory=Keep)
+    key: SigningKey | None = None
+    believed: Sequence[VerifyingKey] = ()
 
 
 def workshop(
@@ -66,35 +73,41 @@ def workshop(
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
-    looking = Looking(folders.scratch())
+    looking, destination = Looking(folders.scratch()), _Destinations(tools)
     bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
     containers = Containers(
         builds,
         resolving,
         finished=Finished(database),
-        destination=_Destinations(tools),
+        destination=destination,
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
+        unpacking=Unpacking(builds, folders),
     )
     environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
-    making = Making(
-        builds,
-        {"environment": environments, "oci": containers},
-        registry=registry,
-        folders=folders,
-        children=tools.children,
-        live=live,
-    )
-    pushes = Pushes(database, default=tools.preferences, woken=wake.set)
-    following = Following(builds, live, folders=folders)
+    makers: dict[Kind, Maker] = {"environment": environments, "oci": containers}
     images = Images(database, folders)
-    housekeeping = Housekeeping(
-        database,
-        images,
-        leavings=Leavings(folders.root),
-        cache=UvCache(tools.children),
-        keep=tools.keep,
+    keys, scratch = tools.believed, folders.scratch()
+    return Workshop(
+        builds=builds,
+        following=Following(builds, live, folders=folders),
+        images=images,
+        bases=bases,
+        making=Making(
+            builds, makers, registry=registry, folders=folders, children=tools.children, live=live
+        ),
+        registry=registry,
+        pushes=Pushes(database, default=tools.preferences, woken=wake.set),
+        housekeeping=_housekeeping(database, folders, images, tools=tools),
+        attesting=Attesting(database, destination=destination, scratch=scratch, key=tools.key),
+        verifying=Verifying(database, builds, registry, destination=destination, keys=keys),
     )
-    return Workshop(builds, following, images, bases, making, registry, pushes, housekeeping)
+
+
+def _housekeeping(
+    database: Database[Tx], folders: Folders, images: Images, *, tools: Tools
+) -> Housekeeping:
+    leavings, cache = Leavings(folders.root), UvCache(tools.children)
+    return Housekeeping(database, images, leavings=leavings, cache=cache, keep=tools.keep)
 
 
 def _strategies(

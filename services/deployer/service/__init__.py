@@ -1,6 +1,7 @@
 """Use cases: what people ask for, what the bus reports, what the controller finds out."""
 
 from services.deployer.service.deployments import BentoSource, Deployments
+from services.deployer.service.facts import Kind
 from services.deployer.service.holds import Holds, Keeper, Shelf
 from services.deployer.service.order import Order
 from services.deployer.service.reading import Page, Reading, Shown
@@ -15,6 +16,7 @@ __all__ = [
     "Deployments",
     "Holds",
     "Keeper",
+    "Kind",
     "Order",
     "Page",
     "Reading",

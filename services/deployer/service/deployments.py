@@ -23,6 +23,7 @@ from services.deployer.errors import (
     NotIsolatedError,
 )
 from services.deployer.service import facts
+from services.deployer.service.facts import Kind
 from services.deployer.service.making import (
     Make,
     current_cause,
@@ -56,6 +57,7 @@ class Deployments:
         key: bytes,
         woken: Callable[[UUID], None],
         isolated: bool = False,
+        kind: Kind = "environment",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
@@ -63,6 +65,7 @@ class Deployments:
         self._key = key
         self._woken = woken
         self._isolated = isolated
+        self._kind: Kind = kind
         self._clock = clock
 
     async def create(self, order: Order, *, cluster: str, principal: Principal) -> UUID:
@@ -78,7 +81,7 @@ class Deployments:
         async with self._database.transaction() as tx:
             await _claim(tx, deployment, isolated=self._isolated)
             if await tx.deployments.add(deployment):
-                await revise(tx, make, now=self._clock())
+                await revise(tx, make, kind=self._kind, now=self._clock())
             else:
                 deployment = await _there(tx, make)
         self._woken(deployment.id)
@@ -97,7 +100,7 @@ class Deployments:
             if order.labels is not None and order.labels != deployment.labels:
                 await tx.deployments.relabel(deployment.id, order.labels, self._clock())
             if set(after) - {"labels"} or _over(deployment, latest):
-                await revise(tx, make, now=self._clock())
+                await revise(tx, make, kind=self._kind, now=self._clock())
             if after:
                 event = facts.updated(deployment, before, after)
                 await tx.say(event, org_id=deployment.org_id)
@@ -113,7 +116,7 @@ class Deployments:
             config = from_wire(await tx.revisions.config(latest.id))
             creator = person_of(principal)
             make = Make(deployment, bento, config, latest.layout, creator, previous=latest)
-            await revise(tx, make, now=self._clock())
+            await revise(tx, make, kind=self._kind, now=self._clock())
             event = facts.updated(
                 deployment, {"revision": latest.number}, {"revision": make.number}
             )

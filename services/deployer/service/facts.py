@@ -1,6 +1,6 @@
 """What is said about a deployment, from what it is."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from libs.contracts.deployer import (
     DeploymentDeleted,
@@ -17,9 +17,12 @@ from libs.contracts.registry import ResolvedBento
 from libs.contracts.types import cut
 from services.deployer.domain.deployment import Deployment, Revision
 
+Kind: TypeAlias = Literal["environment", "oci"]
+"""Of the images that revisions run from."""
+
 
 def requested(
-    deployment: Deployment, revision: Revision, bento: ResolvedBento
+    deployment: Deployment, revision: Revision, bento: ResolvedBento, *, kind: Kind
 ) -> DeploymentRequested:
     return DeploymentRequested(
         deployment_id=deployment.id,
@@ -28,6 +31,8 @@ def requested(
         revision_id=revision.id,
         revision=revision.number,
         target="local",
+        kind=kind,
+        org=deployment.org,
         bento_id=bento.bento_id,
         bento_repository=bento.repository,
         bento_version=bento.version,

@@ -14,7 +14,7 @@ from services.deployer.domain.config import Config, to_wire
 from services.deployer.domain.deployment import Deployment, Goal, Revision, Stage
 from services.deployer.domain.layout import Layout
 from services.deployer.errors import DeploymentInvalidError
-from services.deployer.service.facts import requested
+from services.deployer.service.facts import Kind, requested
 from services.deployer.service.tx import Tx
 from services.deployer.store import Draft
 
@@ -38,7 +38,7 @@ class Make:
         return self.previous.number + 1 if self.previous is not None else 1
 
 
-async def revise(tx: Tx, make: Make, *, now: datetime) -> None:
+async def revise(tx: Tx, make: Make, *, kind: Kind, now: datetime) -> None:
     """Add the revision and aim at it; ask for a build unless its image is in use."""
     deployment = make.deployment
     await _require_secrets(tx, make)
@@ -49,7 +49,7 @@ async def revise(tx: Tx, make: Make, *, now: datetime) -> None:
     await tx.deployments.aim(deployment.id, Goal.RUN, revision.cause, now=now)
     if image is None:
         telemetry.link(make.bento.pushed_traceparent)
-        event = requested(deployment, revision, make.bento)
+        event = requested(deployment, revision, make.bento, kind=kind)
         await tx.say(event, org_id=deployment.org_id)
 
 

@@ -35,10 +35,12 @@ class Rollouts:
         database: Database[Tx],
         *,
         woken: Callable[[UUID], None],
+        kind: facts.Kind = "environment",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._woken = woken
+        self._kind = kind
         self._clock = clock
 
     async def image_built(self, envelope: Envelope[ImageBuilt], consumer: str) -> None:
@@ -52,14 +54,13 @@ class Rollouts:
             revision = await tx.revisions.get(built.revision_id)
             if revision is None:
                 return
-            if built.kind != "environment":
-                reason = (
-                    f"this target runs environments, and the build made an image ({built.kind})"
-                )
+            uri = built.uri if built.kind == "environment" else built.folder
+            if uri is None:
+                reason = f"this target runs folders, and the build made an image ({built.kind})"
                 await self._fail(
                     tx, revision, Stage.IMAGE_FAILED, code="image-kind-unsupported", reason=reason
                 )
-            await tx.revisions.built(revision.id, uri=built.uri, digest=built.digest)
+            await tx.revisions.built(revision.id, uri=uri or built.uri, digest=built.digest)
         self._woken(revision.deployment_id)
 
     async def image_failed(self, envelope: Envelope[ImageFailed], consumer: str) -> None:
@@ -150,7 +151,7 @@ class Rollouts:
                     return
                 await tx.revisions.unbuilt(revision.id)
                 bento = await tx.revisions.bento(revision.id)
-                event = facts.requested(deployment, revision, bento)
+                event = facts.requested(deployment, revision, bento, kind=self._kind)
                 await tx.say(event, org_id=deployment.org_id)
 
     async def route(self, revision: Revision, upstreams: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from libs.chassis.isolation import prefixes_of
 from libs.chassis.process import Command
 from services.deployer.domain.config import OVERRIDES_VARIABLE
 from services.deployer.domain.deployment import Replica
@@ -88,6 +89,16 @@ def command(launch: Launch, work: Path, *, inherited: Mapping[str, str] | None =
 
 def image_of(launch: Launch) -> Path:
     return Path(unquote(urlsplit(launch.image_uri).path))
+
+
+def folders_of(image: Path) -> list[Path]:
+    """What a process reads: an image, its environment, and the interpreter of that."""
+    environment = (image / "environment").resolve()
+    found = [image, environment]
+    for prefix in prefixes_of(environment / "bin" / "python"):
+        if not any(prefix.is_relative_to(each) for each in found):
+            found.append(prefix)
+    return found
 
 
 def place(work: Path, path: str, content: str) -> None:

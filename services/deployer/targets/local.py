@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from libs.chassis.isolation import Isolation, depth
 from libs.chassis.lifecycle import TaskGroup
 from libs.chassis.process import (
     Process,
@@ -24,8 +25,8 @@ from libs.chassis.process import (
 )
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import ATTEMPTS, Phase, Seen
-from services.deployer.targets.isolation import Isolation, depth
-from services.deployer.targets.launch import Folders, command, image_of, needs_of, place
+from services.deployer.targets.container import begun
+from services.deployer.targets.launch import Folders, needs_of, place
 from services.deployer.targets.logs import tend
 from services.deployer.targets.ports import Ports
 from services.deployer.targets.probes import Probes, workers
@@ -147,9 +148,9 @@ class LocalTarget:
             place(work, path, content)
         self._isolation.hand_over(work)
         records, log_path = self._folders.records, self._folders.log(launch.replica)
-        with self._isolation.around(command(launch, work), image_of(launch)) as begun:
+        with begun(launch, work, self._isolation) as command:
             name = str(launch.replica.id)
-            return spawn(records, name, begun, log=log_path, marker=self._marker)
+            return spawn(records, name, command, log=log_path, marker=self._marker)
 
     def stop(self, replica: Replica) -> None:
         self._end(replica, self._policy.grace, gone=True)

@@ -68,6 +68,7 @@ FORWARDS: Final = (
     *_tree("/api/deployments", "deployer", "deployment"),
     *_tree("/api/builds", "builder", "build"),
     Forward("GET", "/api/builder/openapi.json", "builder", "api.read"),
+    *_tree("/api/images", "builder", "build"),
     *_tree("/api/base-images", "builder", "base_image"),
     *_tree("/api/events", "events", "event"),
     Forward("GET", "/ws/v1/clusters/{cluster}/pods", "builder", "build.read", upgrades=True),

@@ -12,11 +12,11 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
+from libs.chassis.isolation import Isolation
 from libs.chassis.process import leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase, Seen
 from services.deployer.targets import Folders, Launch, LocalTarget, Policy, Ports, Probes, Watch
-from services.deployer.targets.isolation import Isolation
 from services.deployer.targets.probes import open_probes
 from tests.support.loops import running
 

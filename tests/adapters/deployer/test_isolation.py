@@ -19,11 +19,11 @@ from typing import Any, Final
 import psutil
 import pytest
 
+from libs.chassis.isolation import AUTO, NAMESPACE, Isolation, NotPossibleError, choice, choose
 from libs.chassis.process import Command, identify, leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import Phase
-from services.deployer.targets import isolation as isolating
-from services.deployer.targets.isolation import Isolation, NotPossibleError, choice, choose
+from services.deployer.targets.launch import folders_of
 from services.deployer.targets.probes import open_probes, workers
 from tests.adapters.deployer.conftest import MARKER, SERVER, Lane, image_at, lane_in
 from tests.support.loops import running
@@ -86,7 +86,7 @@ def isolated_by(way: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> Isolat
     if way == "none":
         return choose("none", [])
     monkeypatch.setattr(choice, "_WAYS", [each for each in choice._WAYS if each[0] == way])
-    return choose(isolating.NAMESPACE, [home])
+    return choose(NAMESPACE, [home])
 
 
 @pytest.fixture
@@ -242,18 +242,18 @@ async def test_one_that_was_started_before_isolation_is_not_left_as_it_is(lane: 
 
 
 def test_what_every_process_sees_cannot_hold_what_none_may_see() -> None:
-    found = choose(isolating.AUTO, [Path("/usr/local/platform/keys")])
+    found = choose(AUTO, [Path("/usr/local/platform/keys")])
 
     assert not found.isolates
     assert "/usr/local/platform/keys lies in /usr" in found.why
     with pytest.raises(NotPossibleError, match=r"move it elsewhere.*ISOLATION=none"):
-        choose(isolating.NAMESPACE, [Path("/usr/local/platform/keys")])
+        choose(NAMESPACE, [Path("/usr/local/platform/keys")])
 
 
 def test_where_no_way_works_it_is_said_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
-    assert choose(isolating.AUTO, []).why == "bwrap is not installed; unshare is not installed"
+    assert choose(AUTO, []).why == "bwrap is not installed; unshare is not installed"
 
 
 def test_an_interpreter_beside_what_is_private_is_refused(platform: Platform) -> None:
@@ -266,11 +266,11 @@ def test_an_interpreter_beside_what_is_private_is_refused(platform: Platform) ->
     interpreter.symlink_to(sys.executable)
     python.symlink_to(interpreter)
     command = Command((str(python),), {}, platform.home / "deployer" / "work")
-    isolation = choose(isolating.AUTO, [platform.home / "keys"])
+    isolation = choose(AUTO, [platform.home / "keys"])
 
     with (
         pytest.raises(PermissionError, match="which it may not see"),
-        isolation.around(command, image),
+        isolation.around(command, folders_of(image)),
     ):
         pass
 

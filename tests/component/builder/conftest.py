@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.chassis.isolation import AUTO, choose
 from libs.chassis.postgres import Pool
 from tests.support import postgres
 from tests.support.builder import Yard, building
@@ -22,5 +23,6 @@ async def shelves(postgres_server: PostgresServer) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def yard(pool: Pool, shelves: Pool, tmp_path: Path) -> AsyncIterator[Yard]:
-    async with building(pool, shelves, tmp_path) as yard:
+    isolation = choose(AUTO, [tmp_path / "builder", tmp_path / "keys"])
+    async with building(pool, shelves, tmp_path, isolation=isolation) as yard:
         yield yard

@@ -17,6 +17,7 @@ from services.builder.errors import BuildFailedError
 from services.builder.http import routes
 from tests.support.builder import ORG, OTHER, PYTHON, Yard, building
 from tests.support.loops import eventually, running
+from tests.support.packages import offered, source_archive
 from tests.support.serving import CALLER, always_ready, served
 
 pytestmark = pytest.mark.long
@@ -71,10 +72,10 @@ async def test_an_environment_is_shared_by_all_bentos_with_the_same_lock(yard: Y
 
 
 async def test_what_is_built_from_source_belongs_to_one_organisation(yard: Yard) -> None:
-    source = pack_source(yard.folder)
-    mine = await yard.request(await yard.push("fox:v1", f"thing @ {source.as_uri()}", yard.wheel))
+    source = offered("thing-1.0.tar.gz", source_archive())
+    mine = await yard.request(await yard.push("fox:v1", f"thing @ {source}", yard.wheel))
     theirs = await yard.request(
-        await yard.push("fox:v1", f"thing @ {source.as_uri()}", yard.wheel, org=OTHER), org=OTHER
+        await yard.push("fox:v1", f"thing @ {source}", yard.wheel, org=OTHER), org=OTHER
     )
 
     done = [await yard.ended(mine), await yard.ended(theirs, org=OTHER)]
@@ -125,7 +126,7 @@ async def test_a_registry_that_is_away_holds_up_only_what_it_has(yard: Yard) -> 
             {}, ("WHEEL", "bentoml==9"), "requirements-unresolvable", "bentoml==9", id="conflict"
         ),
         pytest.param(
-            {}, ("x @ file:///nowhere/x-1.0-py3-none-any.whl",), "requirements-unresolvable",
+            {}, ("x @ file:///nowhere/x-1.0-py3-none-any.whl",), "requirements-refused",
             "nowhere", id="missing",
         ),
     ],
@@ -198,35 +199,3 @@ def test_an_archive_writes_nowhere_else(tmp_path: Path, trick: str) -> None:
         unpack(file, tmp_path / "into")
 
     assert not (tmp_path / "x").exists()
-
-
-def pack_source(folder: Path) -> Path:
-    """A source distribution with a build backend of its own: it needs no index."""
-    backend = (
-        "import zipfile\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    name = 'thing-1.0-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:\n"
-        "        wheel.writestr('thing.py', '')\n"
-        "        wheel.writestr('thing-1.0.dist-info/METADATA', METADATA)\n"
-        "        wheel.writestr('thing-1.0.dist-info/WHEEL', WHEEL)\n"
-        "        wheel.writestr('thing-1.0.dist-info/RECORD', '')\n"
-        "    return name\n"
-        "METADATA = 'Metadata-Version: 2.2\\nName: thing\\nVersion: 1.0\\n'\n"
-        "WHEEL = 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n'\n"
-    )
-    files = {
-        "backend.py": backend,
-        "PKG-INFO": "Metadata-Version: 2.2\nName: thing\nVersion: 1.0\n",
-        "pyproject.toml": (
-            "[project]\nname = 'thing'\nversion = '1.0'\n"
-            "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        ),
-    }
-    file = folder / "thing-1.0.tar.gz"
-    with tarfile.open(file, "w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"thing-1.0/{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return file

@@ -14,7 +14,9 @@ from tests.support.based import on_base
 from tests.support.builder import ORG, Yard
 from tests.support.builder_process import builder_process
 from tests.support.faults import SEED
+from tests.support.loops import eventually
 from tests.support.nats import NatsServer
+from tests.support.slow import Slow, slow_source
 
 pytestmark = [
     pytest.mark.long,
@@ -26,9 +28,12 @@ _LONGEST = 0.4
 
 
 @pytest.mark.parametrize(
-    "kills", [10, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
+    "kills",
+    [
+        pytest.param(10, marks=pytest.mark.timeout(120)),
+        pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
 )
-@pytest.mark.timeout(120)
 async def test_a_build_whose_builder_was_killed_ends_as_if_nothing_had_been(
     yard: Yard, pool: Pool, database_url: str, nats_server: NatsServer, kills: int
 ) -> None:
@@ -57,6 +62,31 @@ async def test_a_build_whose_builder_was_killed_ends_as_if_nothing_had_been(
         assert [(await built(yard, each)).image_digest for each in anew] == digests
     assert list((yard.folders.root / "work").iterdir()) == []
     assert met > kills / 4, f"seed {SEED}: only {met} of {kills} kills met a build"
+
+
+async def test_tools_of_a_killed_builder_are_ended_by_the_next(
+    yard: Yard, pool: Pool, database_url: str, nats_server: NatsServer
+) -> None:
+    slow = slow_source(yard.folder)
+    async with builder_process(
+        yard, database_url=database_url, pool=pool, nats=nats_server
+    ) as builder:
+        await builder.start()
+        build = await yard.request(
+            await yard.push("fox:v1", yard.wheel, f"slow @ {slow.package.as_uri()}")
+        )
+        await eventually(slow.runs)
+        builder.kill()
+        assert builder.orphans() >= 3, "uv, what it runs, and what that runs"
+        assert not slow.gone()
+        first = slow.told.rename(slow.told.with_suffix(".first"))
+
+        await builder.start()
+
+        await eventually(slow.runs)
+        assert Slow(slow.package, first).gone()
+        assert (await yard.builds.one(ORG, build)).attempts == 2
+        assert b"builds.leftovers_ended" in builder.log.read_bytes()
 
 
 async def built(yard: Yard, build: UUID) -> BuildView:

@@ -8,7 +8,7 @@ from services.builder.domain import Wish
 from tests.support.builder import ORG, building
 from tests.support.little_image import little_image
 from tests.support.private_index import private_index
-from tests.support.tiny import pack_wheel
+from tests.support.tiny import stand_in_wheel
 from tests.support.twenty import sauce
 
 FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
@@ -19,7 +19,7 @@ async def test_its_password_is_in_no_log_and_no_reason(
     pool: Pool, shelves: Pool, tmp_path: Path
 ) -> None:
     shelf = tmp_path / "shelf"
-    pack_wheel(sauce(shelf).with_name("bentoml-1.4.0-py3-none-any.whl"))
+    sauce(shelf).with_name("bentoml-1.4.0-py3-none-any.whl").write_bytes(stand_in_wheel())
     with private_index(shelf, user="cook", password=PASSWORD) as index:
         async with building(pool, shelves, tmp_path, index_url=index.url) as yard:
             layout = little_image(tmp_path / "base")

@@ -51,7 +51,14 @@ def failing(yard: Yard, trouble: Exception) -> Worker:
         live=yard.live,
     )
     house = yard.shop.housekeeping
-    return Worker(yard.builds, making, housekeeping=house, lanes=Lanes(), wake=Wake())
+    return Worker(
+        yard.builds,
+        making,
+        housekeeping=house,
+        attesting=yard.shop.attesting,
+        lanes=Lanes(),
+        wake=Wake(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Whose turn it is: no organisation holds up another, nor does what nobody waits for."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -109,7 +110,10 @@ async def test_an_organisation_has_no_more_under_way_than_its_share(
     lanes = Lanes(lanes=2, lanes_per_org=1)
     async with building(pool, shelves, tmp_path, lanes=lanes) as yard:
         slow = f"slow @ {slow_source(tmp_path).package.as_uri()}"
-        mine = [await yard.request(await yard.push(f"fox:v{each}", slow)) for each in range(2)]
+        mine = [
+            await yard.request(await yard.push(f"fox:v{each}", yard.wheel, slow))
+            for each in range(2)
+        ]
         theirs = await yard.request(await yard.push("owl:v1", org=OTHER), org=OTHER)
 
         async def ended() -> bool:
@@ -119,3 +123,41 @@ async def test_an_organisation_has_no_more_under_way_than_its_share(
             await eventually(ended)
             statuses = [(await yard.builds.one(ORG, each)).status for each in mine]
     assert statuses == ["running", "queued"]
+
+
+async def test_who_waits_for_anothers_environment_leaves_its_place_to_others(yard: Yard) -> None:
+    slow = f"slow @ {slow_source(yard.folder).package.as_uri()}"
+    twins = [
+        await yard.request(await yard.push(f"fox:v{each}", yard.wheel, slow)) for each in range(2)
+    ]
+    other = await yard.request(await yard.push("owl:v1"))
+
+    async def settled() -> bool:
+        views = [await yard.builds.one(ORG, each) for each in (*twins, other)]
+        return sorted(each.status for each in views) == ["built", "queued", "running"]
+
+    async with running(yard.worker.run):
+        await eventually(settled)
+    views = [await yard.builds.one(ORG, each) for each in twins]
+    [waits] = [each for each in views if each.status == "queued"]
+    assert waits.attempts == 0
+    assert "another build makes the environment" in yard.log(waits.id)
+
+
+async def test_the_last_lane_is_kept_for_what_somebody_waits_for(yard: Yard, pool: Pool) -> None:
+    slow = f"slow @ {slow_source(yard.folder).package.as_uri()}"
+    unawaited = [
+        await yard.request(await yard.push("fox:v0", yard.wheel, slow)),
+        await yard.request(await yard.push("fox:v1")),
+    ]
+    await pool.execute("UPDATE build SET awaited_by = 'nobody'")
+    awaited = await yard.request(await yard.push("owl:v1"))
+
+    async def built() -> bool:
+        views = [await yard.builds.one(ORG, each) for each in (unawaited[0], awaited)]
+        return [each.status for each in views] == ["running", "built"]
+
+    async with running(yard.worker.run):
+        await eventually(built)
+        await asyncio.sleep(0.3)  # in which the free lane would have begun it
+        assert (await yard.builds.one(ORG, unawaited[1])).status == "queued"

@@ -24,7 +24,7 @@ from libs.contracts.identity import Principal
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
 from services.deployer.http import Asked, routes
-from services.deployer.service import Deployments, Reading, Rollouts, Secrets, Tx
+from services.deployer.service import Deployments, Kind, Reading, Rollouts, Secrets, Tx
 from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
 from tests.support.serving import served
 
@@ -101,7 +101,7 @@ class House:
             await consumer(envelope, b"")
             await consumer(envelope, b"")
 
-    async def built(self, *, digest: str = "") -> None:
+    async def built(self, *, digest: str = "", folder: str | None = None) -> None:
         """The image that was asked for last is there."""
         asked = (await self.last("requested"))["data"]
         await self.hear(
@@ -109,8 +109,9 @@ class House:
                 build_id=UUID(int=4),
                 bento_id=asked["bento_id"],
                 bento_digest=asked["bento_digest"],
-                kind="environment",
-                uri="file:///images/1",
+                kind=asked["kind"],
+                uri="file:///images/1" if asked["kind"] == "environment" else "oci://fox:v1",
+                folder=folder,
                 digest=digest or digest_of("aa"),
                 reused=False,
                 seconds=1.0,
@@ -177,11 +178,17 @@ def isolated() -> bool:
 
 
 @pytest.fixture
-async def house(pool: Pool, tmp_path: Path, *, isolated: bool) -> AsyncIterator[House]:
+def kind() -> Kind:
+    """Of images: a test of the mode ``image`` parametrizes this."""
+    return "environment"
+
+
+@pytest.fixture
+async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> AsyncIterator[House]:
     bentos, keeper, processes = Bentos(), Keeper(), Processes(tmp_path)
     database = Database(pool, Tx.bind)
     woken: list[UUID] = []
-    rollouts = Rollouts(database, woken=woken.append)
+    rollouts = Rollouts(database, woken=woken.append, kind=kind)
     keys = tmp_path / "sealing"
     generate_sealing_key(keys)
     secrets = Secrets(database, Sealer(file=keys))
@@ -189,7 +196,7 @@ async def house(pool: Pool, tmp_path: Path, *, isolated: bool) -> AsyncIterator[
         rollouts, processes, secrets=secrets, keeper=keeper, shelf=bentos, drain=timedelta(0)
     )
     deployments = Deployments(
-        database, bentos, key=b"k" * 32, woken=woken.append, isolated=isolated
+        database, bentos, key=b"k" * 32, woken=woken.append, isolated=isolated, kind=kind
     )
     reading = Reading(database)
 

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+HOME: Final = Path("/run/home")
+"""Where a program finds its home that sees another root."""
+_PROCESSORS: Final = Path("/sys/devices/system")
+_MADE: Final = frozenset(Path("/", each) for each in ("dev", "proc", "run", "sys", "tmp"))
+"""Of a root of somebody else's nothing is taken there."""
+_GIVEN: Final = (Path("/etc/hosts"), Path("/etc/resolv.conf"))
 SYSTEM: Final = tuple(
     Path(each)
     for each in (
         *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc"),
-        "/sys/devices/system",  # numbers of processors, which numeric libraries ask for
+        str(_PROCESSORS),  # numbers of processors, which numeric libraries ask for
     )
 )
 DEVICES: Final = ("/dev/nvidia*", "/dev/kfd", "/dev/dri")
@@ -24,7 +30,7 @@ _RESOLVER: Final = Path("/etc/resolv.conf")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Paths are the same inside as outside. Of them ``home`` alone is writable.
+    """Paths are the same inside as outside. Of them ``home`` and ``writable`` can be written.
 
     Nothing is mounted on or made in what an earlier life of the program may have changed: it
     could have left a link there.
@@ -34,23 +40,36 @@ class Sight:
     readable: tuple[Path, ...]
     links: tuple[tuple[Path, str], ...]
     devices: tuple[Path, ...]
+    writable: tuple[Path, ...] = ()
+    start_in: Path | None = None
+    """Where the program begins; without it, in its home."""
+    rest: tuple[tuple[Path, Path], ...] = ()
+    """What is to be read elsewhere than where it is."""
+    home_at: Path | None = None
 
     @property
     def mounts(self) -> tuple[tuple[Path, Path, bool], ...]:
         """Source, path and whether it is writable; in an order in which none hides another."""
         return (
             *((each.resolve(), each, False) for each in self.readable),
-            (self.home.resolve(), self.home, True),
+            *((source, path, False) for source, path in self.rest),
+            (self.home.resolve(), self.home_at or self.home, True),
+            *((each.resolve(), each, True) for each in self.writable),
         )
 
 
 def sight(
-    home: Path, own: Sequence[Path], *, private: Sequence[Path], given: Mapping[str, str]
+    home: Path,
+    own: Sequence[Path],
+    *,
+    private: Sequence[Path],
+    given: Mapping[str, str],
+    writable: Sequence[Path] = (),
 ) -> Sight:
-    """``own`` are the folders to read; none that is shown may hold a ``private`` one.
+    """``own`` are the paths to read; none that is shown may hold a ``private`` one.
 
     ``given`` is our own environment: a library or certificate that it names is shown, not what
-    the bento's names.
+    the program's names.
     """
     links = tuple((each, str(each.readlink())) for each in SYSTEM if each.is_symlink())
     system = [each for each in SYSTEM if each.exists() and not each.is_symlink()]
@@ -62,20 +81,41 @@ def sight(
     ]
     shown = _without_nested([*system, *own, *_resolver(), *named])
     for path in shown:
-        _refuse_if_it_holds(path, (*private, home))
+        _refuse_if_it_holds(path, (*private, home, *writable))
     devices = tuple(each for name in DEVICES for each in sorted(Path("/").glob(name[1:])))
-    return Sight(home, tuple(shown), links, devices)
+    return Sight(home, tuple(shown), links, devices, tuple(writable))
 
 
-def folders_of(image: Path) -> list[Path]:
-    """An image, its environment, and every folder on the way to the interpreter of that."""
-    environment = (image / "environment").resolve()
-    found = [image, environment]
-    for program in _links(environment / "bin" / "python"):
-        prefix = program.parent.parent
-        if not any(prefix.is_relative_to(each) for each in found):
-            found.append(prefix)
-    return found
+def sight_of_root(home: Path, root: Path, *, start_in: Path) -> Sight:
+    """``root`` is anybody's, and takes the system's place: links of it are never followed here."""
+    links, rest = [], []
+    for each in sorted(root.iterdir()):
+        path = Path("/", each.name)
+        if path in _MADE:
+            continue
+        if each.is_symlink():
+            links.append((path, str(each.readlink())))
+        elif each.is_dir():
+            rest.append((each, path))
+    for given in _GIVEN:
+        place = root / given.relative_to("/")
+        real = not place.is_symlink() and not place.parent.is_symlink()
+        if real and place.is_file() and given.exists():
+            rest.append((given.resolve(), given))
+    return Sight(
+        home,
+        (_PROCESSORS,) if _PROCESSORS.exists() else (),
+        tuple(links),
+        tuple(each for name in DEVICES for each in sorted(Path("/").glob(name[1:]))),
+        start_in=start_in,
+        rest=tuple(rest),
+        home_at=HOME,
+    )
+
+
+def prefixes_of(program: Path) -> list[Path]:
+    """What an interpreter needs: the prefix of every path that its links lead over."""
+    return list(dict.fromkeys(each.parent.parent for each in _links(program)))
 
 
 def trespasses(private: Sequence[Path]) -> str:

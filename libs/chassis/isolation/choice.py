@@ -1,4 +1,4 @@
-"""Whether processes are isolated, and how: tried once when the deployer starts."""
+"""Whether processes are isolated, and how: tried once when a service starts."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from libs.chassis.isolation.sight import Sight, sight, sight_of_root, trespasses
+from libs.chassis.isolation.ways import Bubblewrap, Ids, Unshare, Way, entered
 from libs.chassis.process import Command
-from services.deployer.targets.isolation.sight import Sight, folders_of, sight, trespasses
-from services.deployer.targets.isolation.ways import Bubblewrap, Ids, Unshare, Way, entered
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -35,7 +35,7 @@ _BETWEEN: Final = 2
 CURE: Final = (
     "Install bubblewrap, and let this user make namespaces (sysctl user.max_user_namespaces, "
     "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a "
-    "container: its seccomp profile), or set YOKOCHO_DEPLOYER_ISOLATION=none"
+    "container: its seccomp profile), or do without: ISOLATION=none in the service's settings"
 )
 
 
@@ -43,7 +43,7 @@ class NotPossibleError(Exception):
     """Isolation was demanded, and does not work here. Says why and what to do."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"models cannot be isolated here: {why}. {CURE}")
+        super().__init__(f"programs cannot be isolated here: {why}. {CURE}")
         self.why = why
 
 
@@ -69,23 +69,42 @@ class Isolation:
         return self.way.name if self.way is not None else ""
 
     @contextmanager
-    def around(self, command: Command, image: Path) -> Iterator[Command]:
-        """The command to start in its place, while the context is entered."""
+    def around(
+        self, command: Command, readable: Sequence[Path], *, writable: Sequence[Path] = ()
+    ) -> Iterator[Command]:
+        """The command to start in its place, while the context is entered.
+
+        Of what is not the system it sees what is ``readable`` and ``writable``, and its folder,
+        which it may write, too.
+        """
         if self.way is None:
             yield command
             return
-        shown = sight(command.cwd, folders_of(image), private=self.private, given=os.environ)
+        shown = sight(
+            command.cwd, readable, private=self.private, given=os.environ, writable=writable
+        )
         with entered(self.way, command, shown) as inside:
             yield inside
 
+    @contextmanager
+    def within(self, command: Command, root: Path, *, start_in: Path) -> Iterator[Command]:
+        """As ``around``, with ``root`` in the system's place, and its folder at ``HOME``."""
+        if self.way is None:
+            raise PermissionError(f"nothing has a root of its own without isolation: {self.why}")
+        if not _takes_any_root(self.way.name, self.ids):
+            raise PermissionError(f"{self.way.name} would end with a program of that root, as root")
+        with entered(self.way, command, sight_of_root(command.cwd, root, start_in=start_in)) as it:
+            yield it
+
     def hand_over(self, home: Path) -> None:
         """Make a program's home, and all that is in it, its own."""
-        if self.ids is None:
-            return
-        for _, folders, files, at in os.fwalk(home):
-            for name in (".", *folders, *files):
-                if os.stat(name, dir_fd=at, follow_symlinks=False).st_uid != self.ids.user:
-                    os.chown(name, *self.ids, dir_fd=at, follow_symlinks=False)
+        if self.ids is not None:
+            _give(home, self.ids)
+
+    def take_back(self, home: Path) -> None:
+        """Make it ours: nobody who runs as it did owns it any more."""
+        if self.ids is not None:
+            _give(home, Ids(os.geteuid(), os.getegid()))
 
 
 def depth(argv: Sequence[str]) -> int:
@@ -100,13 +119,29 @@ def tell(isolation: Isolation, root: Path) -> None:
     (root / _TOLD).write_text(json.dumps(described))
 
 
-def choose(wanted: str, private: Sequence[Path]) -> Isolation:
-    """The best that works here of what is ``wanted``. Raises ``NotPossibleError``."""
+def told(root: Path) -> str:
+    """What ``tell`` told, in words; nothing where it did not."""
+    try:
+        described = json.loads((root / _TOLD).read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return (
+        f"isolated by {described['by']}" if described["by"] else f"not isolated: {described['why']}"
+    )
+
+
+def choose(wanted: str, private: Sequence[Path], *, any_root: bool = False) -> Isolation:
+    """The best that works here of what is ``wanted``. Raises ``NotPossibleError``.
+
+    ``any_root``: what runs will see another root than the machine's.
+    """
     if wanted == NONE:
         return Isolation(why="it is switched off by the setting `isolation`")
     ids = _somebody_else() if os.geteuid() == 0 else None
     reasons = [seen] if (seen := trespasses(private)) else []
     for name, way_of in _WAYS if not reasons else ():
+        if any_root and not _takes_any_root(name, ids):
+            continue
         program = shutil.which(name)
         if program is None:
             reasons.append(f"{name} is not installed")
@@ -120,6 +155,18 @@ def choose(wanted: str, private: Sequence[Path]) -> Isolation:
     if wanted == NAMESPACE:
         raise NotPossibleError(why)
     return Isolation(why=why)
+
+
+def _takes_any_root(name: str, ids: Ids | None) -> bool:
+    """For root, bubblewrap needs a program of that root to become somebody else."""
+    return ids is None or name != "bwrap"
+
+
+def _give(home: Path, ids: Ids) -> None:
+    for _, folders, files, at in os.fwalk(home):
+        for name in (".", *folders, *files):
+            if os.stat(name, dir_fd=at, follow_symlinks=False).st_uid != ids.user:
+                os.chown(name, *ids, dir_fd=at, follow_symlinks=False)
 
 
 def _somebody_else() -> Ids:

@@ -1,6 +1,6 @@
-"""What keeps a model's process from the rest of the machine, where the kernel allows it."""
+"""What keeps a process with somebody's code from the rest of the machine, where the kernel can."""
 
-from services.deployer.targets.isolation.choice import (
+from libs.chassis.isolation.choice import (
     AUTO,
     CURE,
     NAMESPACE,
@@ -10,16 +10,21 @@ from services.deployer.targets.isolation.choice import (
     choose,
     depth,
     tell,
+    told,
 )
+from libs.chassis.isolation.sight import HOME, prefixes_of
 
 __all__ = [
     "AUTO",
     "CURE",
+    "HOME",
     "NAMESPACE",
     "NONE",
     "Isolation",
     "NotPossibleError",
     "choose",
     "depth",
+    "prefixes_of",
     "tell",
+    "told",
 ]

@@ -1,7 +1,7 @@
 """Two ways into namespaces: bubblewrap, and util-linux's ``unshare`` with a launcher of ours.
 
 Both start a process that waits outside, one that is number 1 inside, and below it the program.
-The first ones get none of the program's environment: what a bento's says (``LD_PRELOAD``) would
+The first ones get none of the program's environment: what that says (``LD_PRELOAD``) would
 act outside on those. It goes through a descriptor, and so never onto a command line.
 """
 
@@ -15,9 +15,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from libs.chassis.isolation.calls import refusals
+from libs.chassis.isolation.sight import Sight
 from libs.chassis.process import Command
-from services.deployer.targets.isolation.calls import refusals
-from services.deployer.targets.isolation.sight import Sight
 
 _OUTSIDE: Final[Mapping[str, str]] = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
 _ENTER: Final = Path(__file__).with_name("enter.py")
@@ -65,7 +65,7 @@ class Unshare:
             "devices": [str(each) for each in sight.devices],
             "ids": self.ids,
             "env": dict(command.env),
-            "home": str(command.cwd),
+            "home": str(sight.start_in or command.cwd),
             "refusals": refusals().hex(),
         }
         return (json.dumps(shown).encode(),)
@@ -85,7 +85,7 @@ class Bubblewrap:
         return (self.program, *lowered, *command.argv)
 
     def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
-        words = [*_NAMESPACES, *self._rights(), "--chdir", str(command.cwd)]
+        words = [*_NAMESPACES, *self._rights(), "--chdir", str(sight.start_in or command.cwd)]
         words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
         for source, path, writable in sight.mounts:
             for folder in (*path.parents,)[-2::-1]:  # what it makes by itself is for root alone

@@ -139,8 +139,9 @@ def _bind(source: str, path: str) -> None:
         os.makedirs(at, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(at), exist_ok=True)
-        with open(at, "a"):
-            pass
+        if not os.path.exists(at):
+            with open(at, "a"):
+                pass
     _mount(_OLD + source, at, _BIND | _RECURSIVE)
 
 

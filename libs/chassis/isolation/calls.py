@@ -1,4 +1,4 @@
-"""Calls of the kernel that no model needs, refused: doors that would be open without a privilege.
+"""Calls of the kernel that models and builds do without, refused: doors that need no privilege.
 
 A user namespace of its own would make a program root there, before a kernel that was seldom
 attacked as root. Engines of containers refuse the same.
