@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
-from bench import bucket, bus, images, mlflow, platform, search, transfer
+from bench import bucket, builder, bus, images, mlflow, platform, search, transfer
 from bench.report import Row, table
 
 _BENCHES: Final = {
@@ -20,6 +20,7 @@ _BENCHES: Final = {
     "search": search.measure,
     "mlflow": mlflow.measure,
     "images": images.measure,
+    "builder": builder.measure,
     "bucket": bucket.measure,
 }
 
