@@ -16,6 +16,8 @@ from bench import machine
 from services.builder.containers import DEFAULT_COMMANDS
 from services.builder.containers.dockerfile import prepared
 
+_HOME: Final = "/root"
+"""Of whoever builds, inside."""
 _SEEN_AT: Final = "/run/bench"
 _TRUST: Final = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 _ASKED: Final = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_TRUSTED_HOST", "UV_INSECURE_HOST")
@@ -53,7 +55,7 @@ class Peer:
         given = [f"--env={name}={os.environ[name]}" for name in _ASKED if name in os.environ]
         mounted = (
             f"--volume={self._folder / 'settings'}:{_SEEN_AT}:ro",
-            f"--volume={self._cache}:/root/.cache",
+            f"--volume={self._cache}:{_HOME}/.cache",
         )
         how = ("--isolation", "chroot", "--network", "host", "--layers", "--pull-never", *given)
         machine.settle()

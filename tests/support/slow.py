@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from libs.chassis.process import identify
+from tests.support.packages import offered
 
 _BACKEND: Final = """
 import os, pathlib, subprocess, sys, time
@@ -26,7 +27,7 @@ _PROJECT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    package: Path
+    requirement: str
     told: Path
 
     def runs(self) -> bool:
@@ -39,17 +40,17 @@ class Slow:
 
 
 def slow_source(folder: Path) -> Slow:
-    """It needs no index."""
+    """It needs no index, and says its processes where only what is not isolated may write."""
     told = folder / "slow.pids"
     files = {
         "backend.py": _BACKEND.format(pids=str(told)),
         "PKG-INFO": _METADATA,
         "pyproject.toml": _PROJECT,
     }
-    package = folder / "slow-1.0.tar.gz"
-    with tarfile.open(package, "w:gz") as tar:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, text in files.items():
             info = tarfile.TarInfo(f"slow-1.0/{name}")
             info.size = len(text.encode())
             tar.addfile(info, io.BytesIO(text.encode()))
-    return Slow(package, told)
+    return Slow(f"slow @ {offered('slow-1.0.tar.gz', packed.getvalue())}", told)

@@ -69,12 +69,10 @@ async def test_tools_of_a_killed_builder_are_ended_by_the_next(
 ) -> None:
     slow = slow_source(yard.folder)
     async with builder_process(
-        yard, database_url=database_url, pool=pool, nats=nats_server
+        yard, database_url=database_url, pool=pool, nats=nats_server, ISOLATION="none"
     ) as builder:
         await builder.start()
-        build = await yard.request(
-            await yard.push("fox:v1", yard.wheel, f"slow @ {slow.package.as_uri()}")
-        )
+        build = await yard.request(await yard.push("fox:v1", yard.wheel, slow.requirement))
         await eventually(slow.runs)
         builder.kill()
         assert builder.orphans() >= 3, "uv, what it runs, and what that runs"
@@ -84,7 +82,7 @@ async def test_tools_of_a_killed_builder_are_ended_by_the_next(
         await builder.start()
 
         await eventually(slow.runs)
-        assert Slow(slow.package, first).gone()
+        assert Slow(slow.requirement, first).gone()
         assert (await yard.builds.one(ORG, build)).attempts == 2
         assert b"builds.leftovers_ended" in builder.log.read_bytes()
 

@@ -58,9 +58,7 @@ async def test_one_that_runs_is_stopped_within_a_second_with_all_its_processes(
     yard: Yard, pool: Pool
 ) -> None:
     source = slow_source(yard.folder)
-    build = await yard.request(
-        await yard.push("fox:v1", yard.wheel, f"slow @ {source.package.as_uri()}")
-    )
+    build = await yard.request(await yard.push("fox:v1", yard.wheel, source.requirement))
     elsewhere = Builds(Database(pool, Tx.bind), woken=lambda: None)
 
     async with running(yard.worker.run):
@@ -121,9 +119,7 @@ async def test_one_that_takes_too_long_fails(pool: Pool, shelves: Pool, tmp_path
     lanes = Lanes(timeout=timedelta(seconds=2))
     async with building(pool, shelves, tmp_path, lanes=lanes) as yard:
         source = slow_source(tmp_path)
-        build = await yard.request(
-            await yard.push("fox:v1", yard.wheel, f"slow @ {source.package.as_uri()}")
-        )
+        build = await yard.request(await yard.push("fox:v1", yard.wheel, source.requirement))
 
         view = await yard.ended(build)
 
