@@ -122,4 +122,4 @@ async def test_the_image_is_the_same_wherever_it_is_built(
     for around in itertools.islice(surroundings(tmp_path / "builders", seed=1), times):
         made = await rebuilt(yard, around, postgres_server, bento="fox:v1", layout=layout)
         seen.setdefault(made["digest"], []).append(around)
-    assert len(seen) == 1, seen
+        assert len(seen) == 1, seen
