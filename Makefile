@@ -19,7 +19,7 @@ pytest := $(bin)/python -m pytest
 # Tests wait for processes more than they compute: two at a time suit two cores.
 WORKERS ?= 2
 
-.PHONY: help demo up down test check format bench soak docs lock clean
+.PHONY: help demo up down test check format bench soak images docs lock clean
 
 help: ## what can be said here
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ bench: $(stamp) ## every benchmark; `make bench-bus` is one of them
 
 bench-%: $(stamp)
 	@$(bin)/python -m bench $* $(ARGS)
+
+images: $(stamp) ## our own container image, without Docker: BASE=image or layout, INTO=folder, PUSH=registry/name:tag
+	@$(if $(index),UV_DEFAULT_INDEX='$(index)') $(bin)/python -m deploy.images \
+		$(if $(BASE),--base $(BASE)) $(if $(INTO),--into $(INTO)) $(if $(PUSH),--push $(PUSH))
 
 docs: $(stamp) ## write the generated pages anew
 	@$(bin)/python -m docs.generate

@@ -16,16 +16,16 @@ from bench import machine
 from services.builder.containers import DEFAULT_COMMANDS
 from services.builder.containers.dockerfile import prepared
 
-_HOME: Final = "/root"
-"""Of whoever builds, inside."""
 _SEEN_AT: Final = "/run/bench"
+_WHEELS: Final = "/run/wheels"
+_CACHES: Final = {"PIP_CACHE_DIR": f"{_WHEELS}/pip", "UV_CACHE_DIR": f"{_WHEELS}/uv"}
 _TRUST: Final = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 _ASKED: Final = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_TRUSTED_HOST", "UV_INSECURE_HOST")
 _POLICY: Final = {"default": [{"type": "insecureAcceptAnything"}]}
 
 
 class Peer:
-    """One storage. ``cache`` is what commands find in their home: wheels of earlier rounds."""
+    """One storage. ``cache`` is that of pip and uv: wheels of earlier rounds."""
 
     def __init__(self, folder: Path, *, registry: str, token: str, cache: Path) -> None:
         self._folder = folder
@@ -48,14 +48,14 @@ class Peer:
     def build(self, bento: Path, tag: str) -> float:
         """Seconds from its folder to its image in the registry."""
         file = self._folder / "Dockerfile"
-        arguments = dict.fromkeys(_TRUST, f"{_SEEN_AT}/ca.crt")
+        arguments = _CACHES | dict.fromkeys(_TRUST, f"{_SEEN_AT}/ca.crt")
         text = (bento / "env/docker/Dockerfile").read_text()
         text = prepared(text, base=self._base, arguments=arguments, drop=DEFAULT_COMMANDS)
         file.write_text(text)
         given = [f"--env={name}={os.environ[name]}" for name in _ASKED if name in os.environ]
         mounted = (
             f"--volume={self._folder / 'settings'}:{_SEEN_AT}:ro",
-            f"--volume={self._cache}:{_HOME}/.cache",
+            f"--volume={self._cache}:{_WHEELS}",
         )
         how = ("--isolation", "chroot", "--network", "host", "--layers", "--pull-never", *given)
         machine.settle()

@@ -9,6 +9,7 @@ from tarfile import DIRTYPE, PAX_FORMAT, REGTYPE, SYMTYPE, TarInfo
 
 _EXECUTABLE = 0o755
 _PLAIN = 0o644
+_PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Entry:
     target: str | None = None
     executable: bool = False
     size: int = 0
+    private: bool = False
+    """Of a folder: nobody but its owner looks into it."""
 
     @property
     def is_folder(self) -> bool:
@@ -32,11 +35,11 @@ class Entry:
         info = TarInfo(self.path)
         info.uid = info.gid = self.owner
         info.mtime = 0
-        info.mode = _EXECUTABLE if self.executable or self.is_folder else _PLAIN
+        info.mode = _EXECUTABLE if self.executable else _PLAIN
         if self.target is not None:
             info.type, info.linkname, info.mode = SYMTYPE, self.target, 0o777
         elif self.is_folder:
-            info.type = DIRTYPE
+            info.type, info.mode = DIRTYPE, _PRIVATE if self.private else _EXECUTABLE
         else:
             info.type = REGTYPE
             info.size = len(self.content) if self.content is not None else self.size

@@ -29,8 +29,9 @@ class Written:
 
     @property
     def layer(self) -> Layer:
+        outer = self._inner if self.media_type == TAR else self._outer
         return Layer(
-            digest=f"sha256:{self._outer.hexdigest()}",
+            digest=f"sha256:{outer.hexdigest()}",
             diff_id=f"sha256:{self._inner.hexdigest()}",
             size_bytes=self.size,
             media_type=self.media_type,
@@ -42,6 +43,9 @@ class Written:
 
     def _packed(self, piece: bytes) -> bytes:
         self._outer.update(piece)
+        return self._counted(piece)
+
+    def _counted(self, piece: bytes) -> bytes:
         self.size += len(piece)
         return piece
 
@@ -49,7 +53,7 @@ class Written:
         """In pieces of about a MiB. A file that changes meanwhile is an ``OSError``."""
         plain = _joined(_tar(entries))
         if self.media_type == TAR:
-            return (self._packed(self._unpacked(each)) for each in plain)
+            return (self._counted(self._unpacked(each)) for each in plain)
         return self._compressed(plain)
 
     def _compressed(self, plain: Iterator[bytes]) -> Iterator[bytes]:
@@ -95,7 +99,8 @@ def _blocks(entry: Entry) -> Iterator[bytes]:
     elif entry.source is not None:
         size = 0
         with entry.source.open("rb", buffering=0) as file:
-            while piece := file.read(_CHUNK):
+            # No more than there is: of thousands of small files each MiB asked for leaves a hole.
+            while piece := file.read(min(_CHUNK, entry.size - size + 1)):
                 size += len(piece)
                 yield piece
         if size != entry.size:

@@ -2,9 +2,9 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,7 @@ from services.builder import plan
 from services.builder.domain import BaseImage, Layer
 from services.builder.errors import BuildFailedError
 from services.builder.layers import Looked, look
-from services.builder.oci import Remote
+from services.builder.oci import Descriptor
 from services.builder.upstream import save
 
 _CONFIG_BYTES: Final = 4 * 2**20
@@ -45,12 +45,20 @@ class _Config(BaseModel):
     rootfs: _Rootfs
 
 
+class Source(Protocol):
+    """Where an image is: a registry, or what stands for one."""
+
+    async def manifest(self, repository: str, reference: str, /) -> tuple[Descriptor, bytes]: ...
+
+    def blob(self, repository: str, digest: str, /, *, size: int) -> AsyncIterator[bytes]: ...
+
+
 class Looking:
     def __init__(self, work: Path) -> None:
         self.work = work
 
     async def look(
-        self, home: Remote, repository: str, reference: str, *, digest: str, platform: str
+        self, home: Source, repository: str, reference: str, *, digest: str, platform: str
     ) -> BaseImage:
         _, body = await home.manifest(repository, digest)
         manifest = _read(_Manifest, body)
@@ -80,7 +88,7 @@ class Looking:
             group=seen.texts.get("etc/group", ""),
         )
 
-    async def _seen(self, home: Remote, repository: str, layers: Sequence[Layer]) -> Looked:
+    async def _seen(self, home: Source, repository: str, layers: Sequence[Layer]) -> Looked:
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
             files = []
             for number, layer in enumerate(layers):
