@@ -20,9 +20,10 @@ from typing import Any, Final
 import aiohttp
 
 from libs.chassis.errors import ServiceError
+from libs.chassis.isolation import Isolation
 from services.builder import plan
 from services.builder.domain import BaseImage, Layer, Target
-from services.builder.environments import Children, NeedsBuildingError, Uv
+from services.builder.environments import Children, Confinement, NeedsBuildingError, Uv
 from services.builder.errors import BuildFailedError
 from services.builder.layers import GZIP, Entry, below, groups_of, skeleton, write
 from services.builder.oci import (
@@ -102,7 +103,9 @@ class Making:
         folder, log = self._work / "packages", self._work / "log"
         target = Target(_python(base).version, plan.platform_of_uv(self._platform, base.libc))
         lock = (_TOP / "requirements/runtime.txt").read_text()
-        await Uv(Children(f"images:{os.getpid()}")).lay_out(lock, target, folder, log=log)
+        children = Children(f"images:{os.getpid()}")
+        uv = Uv(children, Confinement(children, self._work / "caches", Isolation()))
+        await uv.lay_out(lock, target, folder, log=log)  # wheels alone: no code of theirs runs
         groups = await asyncio.to_thread(
             groups_of, folder, venv=_VENV, python=_python(base).minor, owner=0
         )
