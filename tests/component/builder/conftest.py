@@ -26,3 +26,10 @@ async def yard(pool: Pool, shelves: Pool, tmp_path: Path) -> AsyncIterator[Yard]
     isolation = choose(AUTO, [tmp_path / "builder", tmp_path / "keys"])
     async with building(pool, shelves, tmp_path, isolation=isolation) as yard:
         yield yard
+
+
+@pytest.fixture
+async def unconfined(pool: Pool, shelves: Pool, tmp_path: Path) -> AsyncIterator[Yard]:
+    """A yard whose packages say, while they are built, what they do."""
+    async with building(pool, shelves, tmp_path) as yard:
+        yield yard

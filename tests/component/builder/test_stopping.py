@@ -55,8 +55,9 @@ async def test_one_that_is_queued_is_cancelled_at_once_and_stays_so(yard: Yard, 
 
 
 async def test_one_that_runs_is_stopped_within_a_second_with_all_its_processes(
-    yard: Yard, pool: Pool
+    unconfined: Yard, pool: Pool
 ) -> None:
+    yard = unconfined
     source = slow_source(yard.folder)
     build = await yard.request(await yard.push("fox:v1", yard.wheel, source.requirement))
     elsewhere = Builds(Database(pool, Tx.bind), woken=lambda: None)
