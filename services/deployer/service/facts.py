@@ -1,5 +1,6 @@
 """What is said about a deployment, from what it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from libs.contracts.deployer import (
@@ -19,7 +20,7 @@ from services.deployer.domain.deployment import Deployment, Revision
 
 
 def requested(
-    deployment: Deployment, revision: Revision, bento: ResolvedBento
+    deployment: Deployment, revision: Revision, bento: ResolvedBento, *, secrets: Sequence[str]
 ) -> DeploymentRequested:
     return DeploymentRequested(
         deployment_id=deployment.id,
@@ -36,6 +37,7 @@ def requested(
             PinnedModel(repository=each.repository, version=each.version, digest=each.digest)
             for each in bento.models
         ),
+        secrets=tuple(secrets),
     )
 
 
