@@ -31,9 +31,9 @@ from services.builder.domain import BuildView, Wish
 from services.builder.environments import Children, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import Builds, Images, Live, Tx, Workshop
-from services.builder.upstream import Registry
-from services.builder.wiring import Tools, workshop
+from services.builder.service import Builds, Giving, Images, Live, Tx, Workshop
+from services.builder.upstream import Deployer, Registry
+from services.builder.wiring import Peers, Tools, workshop
 from services.registry.wiring import bind
 from tests.support.packed import packed
 from tests.support.registry_app import registry_app
@@ -86,6 +86,7 @@ class Yard:
         source: str = "",
         files: Mapping[str, str] | None = None,
         models: Sequence[str] = (),
+        envs: Sequence[Mapping[str, str]] = (),
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -94,6 +95,7 @@ class Yard:
             "version": version,
             "bentoml_version": "1.4.0",
             "image": {"python_version": PYTHON, **(image or {})},
+            "envs": [*envs],
         }
         lines = "\n".join(requirements or [self.wheel])
         packed = {
@@ -110,9 +112,11 @@ class Yard:
         files = {"model.yaml": described, "weights": tag}
         return await self._push("model", name, version, files=files, org=ORG)
 
-    async def request(self, digest: str, *models: PinnedModel, org: UUID = ORG) -> UUID:
+    async def request(
+        self, digest: str, *models: PinnedModel, org: UUID = ORG, secrets: Sequence[str] = ()
+    ) -> UUID:
         """Id of the build that a new revision of the bento asks for."""
-        envelope = requested(digest, *models, org=org)
+        envelope = requested(digest, *models, org=org, secrets=secrets)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, count=1))[0].id
@@ -179,7 +183,9 @@ class Yard:
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[DeploymentRequested]:
+def requested(
+    digest: str, *models: PinnedModel, org: UUID = ORG, secrets: Sequence[str] = ()
+) -> Envelope[DeploymentRequested]:
     """What the deployer says of a new revision."""
     event = DeploymentRequested(
         deployment_id=uuid7(),
@@ -193,6 +199,7 @@ def requested(digest: str, *models: PinnedModel, org: UUID = ORG) -> Envelope[De
         bento_version="v1",
         bento_digest=digest,
         models=models,
+        secrets=tuple(secrets),
     )
     return Envelope(
         id=uuid7(),
@@ -220,10 +227,11 @@ async def building(
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
     lanes: Lanes = Lanes(),  # noqa: B008 - frozen
+    secrets_url: str = "http://127.0.0.1:9",
 ) -> AsyncIterator[Yard]:
-    """``pool`` is the builder's, ``shelves`` the registry's."""
+    """``pool`` is the builder's, ``shelves`` the registry's; nobody opens secrets by default."""
     keys = folder / "keys"
-    generate_keys(keys, ["gateway", "registry", "builder"])
+    generate_keys(keys, ["gateway", "registry", "builder", "deployer"])
     away: set[str] = set()
     app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
@@ -234,8 +242,8 @@ async def building(
         uv, home = Uv(children, index_url=index_url), partial(_home, session, url, keys)
         others = Registries(session, Known(plain_http=plain_http))
         tools = Tools(uv, children, home, others, naming, buildah)
-        registry = _shelf(session, url, keys)
-        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+        peers = _peers(session, url, keys, secrets_url=secrets_url)
+        shop = workshop(database, folders, peers=peers, tools=tools, wake=wake, live=live)
         yield Yard(
             folder,
             url,
@@ -249,9 +257,14 @@ async def building(
         )
 
 
-def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
+def _peers(session: aiohttp.ClientSession, url: str, keys: Path, *, secrets_url: str) -> Peers:
     signer = Signer("builder", keys / "builder.pem")
-    return Registry(Peer(session, service="builder", peer="registry", base_url=url, signer=signer))
+
+    def peer(name: str, at: str) -> Peer:
+        return Peer(session, service="builder", peer=name, base_url=at, signer=signer)
+
+    deployer = Deployer(peer("deployer", secrets_url))
+    return Peers(Registry(peer("registry", url)), Giving(deployer, b"k" * 32))
 
 
 def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:

@@ -19,6 +19,7 @@ from services.builder.domain.build import (
     Step,
     Target,
 )
+from services.builder.domain.given import NOTHING, Given, Marks
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
 from services.builder.domain.pruned import Pruned
@@ -26,6 +27,7 @@ from services.builder.domain.strategy import Choice, Strategy, Wish
 
 __all__ = [
     "ENDED",
+    "NOTHING",
     "Asked",
     "AwaitedBy",
     "BaseImage",
@@ -34,11 +36,13 @@ __all__ = [
     "Choice",
     "Described",
     "Ended",
+    "Given",
     "Image",
     "Interpreter",
     "Kind",
     "Layer",
     "Made",
+    "Marks",
     "Model",
     "Order",
     "Origin",

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -10,9 +11,12 @@ from uuid import uuid4
 import structlog
 
 from libs.chassis.process import MARKER, allowed, leftovers, stop_leftovers, tool
+from services.builder import plan
+from services.builder.domain import NOTHING, Given
 
 _PREFIXES: Final = ("SSL_", "UV_", "PIP_")
 _ALWAYS: Final = {"UV_PYTHON_DOWNLOADS": "never"}
+_USERINFO: Final = re.compile(r"://[^/@\s]+@")
 _AT_ONCE: Final = timedelta(0)
 
 log = structlog.get_logger(__name__)
@@ -25,23 +29,28 @@ class Children:
         self._marker = marker
 
     async def run(
-        self, argv: tuple[str, ...], log: Path, *, cwd: Path | None = None
+        self,
+        argv: tuple[str, ...],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        given: Given = NOTHING,
     ) -> tuple[int, str, str]:
-        """Exit code, output and complaints, which go to the log as well.
+        """Exit code, output and complaints, which go to the log as well, without what was given.
 
         Cancelled, it kills what was started, also what has a session of its own by now.
         """
         with log.open("a") as out:
-            out.write(f"$ {' '.join(argv)}\n")
+            out.write(f"$ {given.hide(_USERINFO.sub('://***@', ' '.join(argv)))}\n")
         mark = f"{self._marker}:{uuid4().hex}"
-        env = {**allowed(os.environ, prefixes=_PREFIXES), **_ALWAYS, MARKER: mark}
+        env = {**_environment(given), **_ALWAYS, MARKER: mark}
         try:
             async with tool(argv, env=env, cwd=cwd or log.parent) as process:
                 told, complained = await process.communicate()
         except BaseException:
             await _end(mark)
             raise
-        output, error = told.decode(errors="replace"), complained.decode(errors="replace")
+        output, error = (given.hide(each.decode(errors="replace")) for each in (told, complained))
         with log.open("a") as out:
             out.write(output + error)
         return process.returncode or 0, output, error
@@ -50,6 +59,12 @@ class Children:
         """Those of a builder that was killed. Not while one that lives has any."""
         if ended := await _end(self._marker):
             log.warning("builds.leftovers_ended", processes=ended)
+
+
+def _environment(given: Given) -> dict[str, str]:
+    own = plan.beside(allowed(os.environ, prefixes=_PREFIXES), given.variables)
+    apart = {"UV_CACHE_DIR": str(given.cache)} if given and given.cache else {}
+    return {**own, **given.variables, **apart}
 
 
 async def _end(marker: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from libs.chassis.errors import ServiceError
-from services.builder.domain import Interpreter, Target
+from services.builder.domain import NOTHING, Given, Interpreter, Target
 from services.builder.environments.children import Children
 from services.builder.environments.folders import remove
 from services.builder.errors import BuilderFullError, BuildFailedError, IndexUnreachableError
@@ -62,7 +62,13 @@ class Uv:
         return Interpreter(path=path, version=exact, platform=tag)
 
     async def compile(
-        self, requirements: str, chosen: Interpreter | Target, work: Path, *, log: Path
+        self,
+        requirements: str,
+        chosen: Interpreter | Target,
+        work: Path,
+        *,
+        log: Path,
+        given: Given = NOTHING,
     ) -> str:
         """The lock: every package with its version and hashes. For a target of wheels alone.
 
@@ -71,15 +77,17 @@ class Uv:
         asked, lock = work / "requirements.in", work / "requirements.lock"
         asked.write_text(requirements)
         argv = (self._uv, "pip", "compile", str(asked), "-o", str(lock), "--generate-hashes")
-        more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._index)
-        code, _, error = await self._children.run((*argv, *more), log, cwd=work)
+        more = (*_which(chosen), "--no-header", "--no-annotate", "-q", *self._at(given))
+        code, _, error = await self._children.run((*argv, *more), log, cwd=work, given=given)
         if code and isinstance(chosen, Target) and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
             raise _passing(error) or BuildFailedError("requirements-unresolvable", error)
         return lock.read_text()
 
-    async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
+    async def lay_out(
+        self, lock: str, target: Target, folder: Path, *, log: Path, given: Given = NOTHING
+    ) -> None:
         """The wheels of ``lock`` below ``folder``, as in an environment; no code of theirs runs.
 
         Files are shared with uv's cache: they are for reading only.
@@ -98,15 +106,22 @@ class Uv:
             "--prefix",
             str(folder),
         )
-        more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._index)
-        code, _, error = await self._children.run((*argv, *more, *_which(target)), log)
+        more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked), *self._at(given))
+        code, _, error = await self._children.run((*argv, *more, *_which(target)), log, given=given)
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
         if code:
             raise _passing(error) or BuildFailedError("requirements-not-installable", error)
 
     async def install(
-        self, lock: str, python: Interpreter, folder: Path, *, log: Path, wheels_only: bool
+        self,
+        lock: str,
+        python: Interpreter,
+        folder: Path,
+        *,
+        log: Path,
+        wheels_only: bool,
+        given: Given = NOTHING,
     ) -> None:
         """From scratch: what an interrupted build left there is not trusted.
 
@@ -124,7 +139,7 @@ class Uv:
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
         more = ("--no-build",) if wheels_only else ()
         code, _, error = await self._children.run(
-            (*sync, *more, "--python", inside, *self._index), log
+            (*sync, *more, "--python", inside, *self._at(given)), log, given=given
         )
         if code and wheels_only and _NO_BUILD.search(error):
             await asyncio.to_thread(remove, folder)
@@ -134,6 +149,10 @@ class Uv:
         # Files that do not compile are a package's templates: whoever imports them hears it.
         compiled = ("-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", str(folder / "lib"))
         await self._children.run((inside, *compiled), log)
+
+    def _at(self, given: Given) -> tuple[str, ...]:
+        """The index of the settings, unless a secret names another."""
+        return () if "UV_DEFAULT_INDEX" in given.variables else self._index
 
 
 def program() -> str:

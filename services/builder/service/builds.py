@@ -263,4 +263,5 @@ def _order(envelope: Envelope[DeploymentRequested]) -> Order:
             causation_id=envelope.id,
             traceparent=envelope.traceparent,
         ),
+        wish=Wish(secrets=asked.secrets),
     )

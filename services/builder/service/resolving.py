@@ -37,19 +37,30 @@ class Resolving:
         return described
 
     async def lock(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
-        """The first that was made for this bento, or for others with the same pinned lines."""
-        order = job.order
-        key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
+        """The first that was made for this bento, or for others with the same pinned lines.
+
+        Of the indexes that its secrets name, whatever opens them.
+        """
+        order, places = job.order, job.given.places
+        bento = plan.digest([order.bento_digest, *places]) if places else order.bento_digest
+        key = (order.org_id, bento, chosen.version, chosen.platform)
         async with self._database.read() as tx:
             known = await tx.recipes.lock(key)
         if known is not None:
             return known
-        lines = (order.org_id, plan.digest([requirements]), chosen.version, chosen.platform)
+        lines = (
+            order.org_id,
+            plan.digest([requirements, *places]),
+            chosen.version,
+            chosen.platform,
+        )
         pinned = plan.is_pinned(requirements)
         async with self._database.transaction() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
         if body is None:
-            body = await self._uv.compile(requirements, chosen, job.work, log=job.progress.log)
+            body = await self._uv.compile(
+                requirements, chosen, job.work, log=job.progress.log, given=job.given
+            )
         async with self._database.transaction() as tx:
             if pinned:
                 await tx.recipes.keep_pinned(lines, body)

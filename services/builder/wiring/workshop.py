@@ -23,6 +23,7 @@ from services.builder.service import (
     Environments,
     Finished,
     Following,
+    Giving,
     Housekeeping,
     Images,
     Keep,
@@ -37,6 +38,14 @@ from services.builder.service import (
     Workshop,
 )
 from services.builder.upstream import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The other services, as builds ask them."""
+
+    registry: Registry
+    giving: Giving
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +68,33 @@ def workshop(
     database: Database[Tx],
     folders: Folders,
     *,
-    registry: Registry,
+    peers: Peers,
     tools: Tools,
     wake: Wake,
     live: Live,
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
-    looking = Looking(folders.scratch())
-    bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
+    bases = _bases(database, folders, tools)
     containers = Containers(
         builds,
         resolving,
+        giving=peers.giving,
         finished=Finished(database),
         destination=_Destinations(tools),
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
     )
-    environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
+    giving, uv = peers.giving, tools.uv
+    environments = Environments(builds, resolving, giving=giving, folders=folders, uv=uv)
     making = Making(
         builds,
         {"environment": environments, "oci": containers},
-        registry=registry,
+        registry=peers.registry,
         folders=folders,
         children=tools.children,
         live=live,
     )
     pushes = Pushes(database, default=tools.preferences, woken=wake.set)
-    following = Following(builds, live, folders=folders)
     images = Images(database, folders)
     housekeeping = Housekeeping(
         database,
@@ -94,7 +103,13 @@ def workshop(
         cache=UvCache(tools.children),
         keep=tools.keep,
     )
-    return Workshop(builds, following, images, bases, making, registry, pushes, housekeeping)
+    following = Following(builds, live, folders=folders)
+    return Workshop(builds, following, images, bases, making, peers.registry, pushes, housekeeping)
+
+
+def _bases(database: Database[Tx], folders: Folders, tools: Tools) -> Bases:
+    looking = Looking(folders.scratch())
+    return Bases(database, tools.home, registries=tools.registries, looking=looking)
 
 
 def _strategies(
