@@ -32,6 +32,10 @@ def build(
     platform: Annotated[
         list[str] | None, typer.Option(help="linux/amd64, linux/arm64; may be repeated")
     ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A secret of stage build or all that it is given; may be repeated"),
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Make every layer anew")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for its end")] = False,
     home: HomeOption = None,
@@ -49,6 +53,7 @@ def build(
         "strategy": strategy,
         "platforms": platform or [],
         "no_cache": no_cache,
+        "secrets": secret or [],
     }
     told = api.post(_BUILDS, body)
     if detach:

@@ -1,6 +1,7 @@
-"""secrets: values for deployments, kept sealed; and the keys that seal them."""
+"""secrets: values for deployments and builds, kept sealed; and the keys that seal them."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from cli.options import HomeOption, JsonOption, home_at, show, table
 
 _BASE: Final = "/api/v1/org_secrets"
 app: Final = typer.Typer(
-    name="secrets", help="Values for deployments, kept sealed", no_args_is_help=True
+    name="secrets", help="Values for deployments and builds, kept sealed", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(help="Name of the secret")]
 Items = Annotated[
@@ -24,6 +25,17 @@ Items = Annotated[
 AsFiles = Annotated[bool, typer.Option("--files", help="Files of the process instead of variables")]
 PathOption = Annotated[
     str | None, typer.Option("--path", help="Folder of the files, below $BENTOML_HOME")
+]
+
+
+class Stage(StrEnum):
+    BUILD = "build"
+    RUNTIME = "runtime"
+    ALL = "all"
+
+
+StageOption = Annotated[
+    Stage, typer.Option("--stage", "-s", help="Who gets it: builds, processes, or both")
 ]
 
 
@@ -50,17 +62,18 @@ def create(
     *,
     files: AsFiles = False,
     path: PathOption = None,
+    stage: StageOption = Stage.RUNTIME,
     description: Annotated[str, typer.Option("--description", "-d")] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep values under a name. Deploy with `bentoml deploy --secret NAME`."""
+    """Keep values under a name, for `bentoml deploy --secret NAME` and `yokocho build --secret`."""
     from cli.client import Api
 
     body = {
         "name": name,
         "description": description,
-        "content": _content(items, files=files, path=path),
+        "content": _content(items, files=files, path=path, stage=stage),
     }
     made = Api.of(home_at(home)).post(_BASE, body)
     show(made, as_json=as_json, human=lambda: f"secret {name} is kept")
@@ -73,14 +86,18 @@ def apply(
     *,
     files: AsFiles = False,
     path: PathOption = None,
+    stage: Annotated[
+        Stage | None, typer.Option("--stage", "-s", help="Left out, as it was")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replace all values; processes take them when they start."""
     from cli.client import Api
 
-    body = {"content": _content(items, files=files, path=path)}
-    made = Api.of(home_at(home)).patch(f"{_BASE}/{quote(name, safe='')}", body)
+    api, at = Api.of(home_at(home)), f"{_BASE}/{quote(name, safe='')}"
+    stage = stage or Stage(api.get(at)["content"]["stage"])
+    made = api.patch(at, {"content": _content(items, files=files, path=path, stage=stage)})
     show(made, as_json=as_json, human=lambda: f"secret {name} has new values")
 
 
@@ -119,13 +136,13 @@ def rotate(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     )
 
 
-def _content(items: list[str], *, files: bool, path: str | None) -> dict[str, Any]:
+def _content(items: list[str], *, files: bool, path: str | None, stage: Stage) -> dict[str, Any]:
     pairs = [_pair(each) for each in items]
     return {
         "type": "mountfile" if files else "env",
         "items": [{"key": key, "value": value} for key, value in pairs],
         "path": path,
-        "stage": "runtime",
+        "stage": stage.value,
     }
 
 

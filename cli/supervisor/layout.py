@@ -25,7 +25,7 @@ _SILENT: Final = ("events",)
 
 PEERS: Final[Mapping[str, tuple[str, ...]]] = {
     "registry": ("deployer",),
-    "builder": ("registry",),
+    "builder": ("registry", "deployer"),
     "deployer": ("registry", "builder"),
     "gateway": ("registry", "builder", "deployer", "events"),
     "events": (),

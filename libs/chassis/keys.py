@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict
 
 from libs.contracts.types import ServiceName
@@ -45,6 +47,12 @@ def load_private(file: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise TypeError(f"{file} holds no Ed25519 private key")
     return key
+
+
+def derived_key(file: Path, purpose: str) -> bytes:
+    """A key of the same service for something else; another one when its key is replaced."""
+    own = load_private(file).private_bytes_raw()
+    return HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(own)
 
 
 def generate_keys(directory: Path, services: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """Events the deployer publishes, and the routes it answers over HTTP."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +48,9 @@ class DeploymentRequested(_OfDeployment):
     bento_version: Slug
     bento_digest: Digest = Field(description="pinned: a later push of the tag changes nothing")
     models: tuple[PinnedModel, ...] = Field(default=(), description="pinned likewise")
+    secrets: tuple[str, ...] = Field(
+        default=(), description="names of those that its build may be given; never a value"
+    )
 
 
 class DeploymentUpdated(_OfDeployment):
@@ -148,6 +151,24 @@ class SecretDeleted(_OfSecret):
     """No revision that may run was asked to have it."""
 
     name: ClassVar[str] = "secret.deleted"
+
+
+class SecretsWanted(BaseModel):
+    """Asked of ``POST /internal/secrets/opened`` by the builder, when a build uses them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[Annotated[str, Field(max_length=80)], ...] = Field(min_length=1, max_length=32)
+    beginnings: tuple[Annotated[str, Field(max_length=80)], ...] = Field(default=(), max_length=8)
+    """Of the variables that are of use; none: all of them."""
+
+
+class SecretsOpened(BaseModel):
+    """Variables with their values: neither stored nor logged by whoever gets them."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    variables: dict[str, str] = Field(repr=False)
 
 
 RouteState = Literal["starting", "serving", "failed", "terminated"]

@@ -210,12 +210,14 @@ class Worker:
         grown = min(_FIRST_PAUSE * 2 ** min(order.attempts - 1, 8), _LONGEST_PAUSE)
         pause = max(grown, min(error.retry_after or grown, _LONGEST_WISH))
         progress.note(f"{error.code}: {error.detail}\nagain in {pause.seconds} s")
-        log.warning("build.put_off", code=error.code, detail=error.detail, attempt=order.attempts)
+        detail = progress.shown(error.detail)
+        log.warning("build.put_off", code=error.code, detail=detail, attempt=order.attempts)
         await self._builds.put_off(order, pause)
 
     async def _fail(self, order: Order, progress: Progress, *, code: str, reason: str) -> None:
         progress.note(f"failed: {code}\n{reason}")
         log.warning("build.failed", code=code)
+        reason = progress.shown(reason)
         await self._builds.failed(order, code, reason, report=progress.report)
 
     async def _cancelled(self, order: Order, progress: Progress) -> None:

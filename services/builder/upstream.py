@@ -1,4 +1,4 @@
-"""The registry: the bytes of bentos and models, verified while they come."""
+"""Whom builds ask: the registry for bytes, verified while they come, the deployer for secrets."""
 
 import asyncio
 import hashlib
@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.chassis.client import OrgRef, Peer
+from libs.contracts.deployer import SecretsOpened, SecretsWanted
 from libs.contracts.registry import ResolvedBento
 from services.builder.errors import BuildFailedError
 
@@ -32,6 +33,19 @@ class Registry:
             await save(_hashed(answer.content.iter_chunked(_CHUNK), seen), file)
         if f"sha256:{seen.hexdigest()}" != digest:
             raise BuildFailedError("blob-corrupt", f"the registry sent other bytes than {digest}")
+
+
+class Deployer:
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def opened(
+        self, names: tuple[str, ...], beginnings: tuple[str, ...], org: OrgRef
+    ) -> dict[str, str]:
+        """Variables of an organisation's secrets, those that begin so. Raises its refusals."""
+        wanted = SecretsWanted(names=names, beginnings=beginnings)
+        answer = await self._peer.json("POST", "/internal/secrets/opened", org=org, body=wanted)
+        return SecretsOpened.model_validate(answer).variables
 
 
 async def save(pieces: AsyncIterable[bytes], file: Path) -> None:

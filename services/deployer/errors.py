@@ -1,5 +1,6 @@
 """What the deployer can refuse."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import JsonValue
@@ -130,6 +131,15 @@ class SecretNotFoundError(ServiceError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no secret '{name[:80]}'", secret=name[:80])
+
+
+class SecretAbsentError(ServiceError):
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "secret-absent"
+    title: ClassVar[str] = "A build is to be given a secret that is not there for it"
+
+    def __init__(self, why: str, names: Sequence[str]) -> None:
+        super().__init__(why, secrets=[*names])
 
 
 class SecretExistsError(ServiceError):

@@ -32,9 +32,9 @@ from services.builder.domain import BuildView, Wish
 from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import Builds, Images, Live, Tx, Workshop
-from services.builder.upstream import Registry
-from services.builder.wiring import Tools, workshop
+from services.builder.service import Builds, Giving, Images, Live, Tx, Workshop
+from services.builder.upstream import Deployer, Registry
+from services.builder.wiring import Peers, Tools, workshop
 from services.registry.wiring import bind
 from tests.support.packages import tar_archive
 from tests.support.registry_app import registry_app
@@ -84,6 +84,7 @@ class Yard:
         source: str = "",
         files: Mapping[str, str] | None = None,
         models: Sequence[str] = (),
+        envs: Sequence[Mapping[str, str]] = (),
     ) -> str:
         """Digest of a bento; by default one that asks for the stand-in wheel alone."""
         name, _, version = tag.partition(":")
@@ -92,6 +93,7 @@ class Yard:
             "version": version,
             "bentoml_version": "1.4.0",
             "image": {"python_version": PYTHON, **(image or {})},
+            "envs": [*envs],
         }
         lines = "\n".join(requirements or [self.wheel])
         packed = {
@@ -114,9 +116,10 @@ class Yard:
         *models: PinnedModel,
         org: UUID = ORG,
         kind: Literal["environment", "oci"] = "environment",
+        secrets: Sequence[str] = (),
     ) -> UUID:
         """Id of the build that a new revision of the bento asks for."""
-        envelope = requested(digest, *models, org=org, kind=kind)
+        envelope = requested(digest, *models, org=org, kind=kind, secrets=secrets)
         with bound(Cause("service:builder", org, "c1")):
             await self.builds.request(envelope, consumer="builder-requests-v1")
         return (await self.builds.newest(org, count=1))[0].id
@@ -188,6 +191,7 @@ def requested(
     *models: PinnedModel,
     org: UUID = ORG,
     kind: Literal["environment", "oci"] = "environment",
+    secrets: Sequence[str] = (),
 ) -> Envelope[DeploymentRequested]:
     """What the deployer says of a new revision."""
     event = DeploymentRequested(
@@ -204,6 +208,7 @@ def requested(
         bento_version="v1",
         bento_digest=digest,
         models=models,
+        secrets=tuple(secrets),
     )
     return Envelope(
         id=uuid7(),
@@ -232,11 +237,15 @@ async def building(
     buildah: Buildah | None = None,
     lanes: Lanes = Lanes(),  # noqa: B008 - frozen
     isolation: Isolation = Isolation(),  # noqa: B008 - frozen
+    secrets_url: str = "http://127.0.0.1:9",
     **more: Any,
 ) -> AsyncIterator[Yard]:
-    """``pool`` is the builder's, ``shelves`` the registry's; ``more`` are other tools."""
+    """``pool`` is the builder's, ``shelves`` the registry's; ``more`` are other tools.
+
+    Nobody opens secrets by default.
+    """
     keys = folder / "keys"
-    generate_keys(keys, ["gateway", "registry", "builder"])
+    generate_keys(keys, ["gateway", "registry", "builder", "deployer"])
     away: set[str] = set()
     app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
@@ -248,8 +257,8 @@ async def building(
         uv, home = Uv(children, confined, index_url=index_url), partial(_home, session, url, keys)
         others = Registries(session, Known(plain_http=plain_http))
         tools = Tools(uv, children, home, others, naming, buildah, **more)
-        registry = _shelf(session, url, keys)
-        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+        peers = _peers(session, url, keys, secrets_url=secrets_url)
+        shop = workshop(database, folders, peers=peers, tools=tools, wake=wake, live=live)
         yield Yard(
             folder,
             url,
@@ -263,9 +272,14 @@ async def building(
         )
 
 
-def _shelf(session: aiohttp.ClientSession, url: str, keys: Path) -> Registry:
+def _peers(session: aiohttp.ClientSession, url: str, keys: Path, *, secrets_url: str) -> Peers:
     signer = Signer("builder", keys / "builder.pem")
-    return Registry(Peer(session, service="builder", peer="registry", base_url=url, signer=signer))
+
+    def peer(name: str, at: str) -> Peer:
+        return Peer(session, service="builder", peer=name, base_url=at, signer=signer)
+
+    deployer = Deployer(peer("deployer", secrets_url))
+    return Peers(Registry(peer("registry", url)), Giving(deployer, b"k" * 32))
 
 
 def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:

@@ -77,6 +77,7 @@ async def builder_process(
         "IDENTITY__KEY_FILE": str(keys / "builder.pem"),
         "IDENTITY__PUBLIC_KEYS_FILE": str(keys / "public.json"),
         "PEERS__REGISTRY": yard.registry_url,
+        "PEERS__DEPLOYER": "http://127.0.0.1:9",
         "ROOT": str(yard.folders.root),
         "MARKER": marker,
         **settings,

@@ -25,9 +25,9 @@ from services.builder.controller import Lanes, Worker
 from services.builder.domain import Wish
 from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.oci import CalledAccess, Known, Registries, Remote
-from services.builder.service import Live, Tx
-from services.builder.upstream import Registry
-from services.builder.wiring import Tools, workshop
+from services.builder.service import Giving, Live, Tx
+from services.builder.upstream import Deployer, Registry
+from services.builder.wiring import Peers, Tools, workshop
 
 ORG = UUID(int=1)
 _ADA = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
@@ -52,7 +52,8 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         registry = Registry(peer)
         live = Live()
         database = Database(pool, Tx.bind, committed=live.announce)
-        shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+        peers = Peers(registry, Giving(Deployer(peer), b"k" * 32))  # nobody asks for secrets
+        shop = workshop(database, folders, peers=peers, tools=tools, wake=wake, live=live)
         base, org = told["base"], OrgRef(ORG, "default")
         await shop.bases.bring(org, base["reference"], Path(base["layout"]))
         who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=_ADA)

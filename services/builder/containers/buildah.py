@@ -109,7 +109,7 @@ class Buildah:
                     limited(limits) as groups,
                     self._workspace() as work,
                 ):
-                    storage = self._storage(slot, work.folder.name)
+                    storage = self._storage(slot, work.folder.name, alone=bool(recipe.secrets))
                     told = Log(recipe, log)
                     steps = Steps(self._child(), work.folder, storage, told, groups)
                     await self._all(recipe, work, steps)
@@ -167,8 +167,10 @@ class Buildah:
         finally:
             self._busy.remove(slot)
 
-    def _storage(self, slot: int, work: str) -> tuple[str, ...]:
-        places = ("--root", f"{SEEN}/storage/{slot}", "--runroot", f"{SEEN}/builds/{work}/run")
+    def _storage(self, slot: int, work: str, *, alone: bool = False) -> tuple[str, ...]:
+        """What secrets helped to make nobody finds again: ``alone`` it goes with its build."""
+        root = f"builds/{work}/storage" if alone else f"storage/{slot}"
+        places = ("--root", f"{SEEN}/{root}", "--runroot", f"{SEEN}/builds/{work}/run")
         return ("buildah", *places, "--storage-driver", self._driver)
 
     async def _choose_driver(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from services.builder.containers.child import SEEN, Child
-from services.builder.containers.masking import Mask
 from services.builder.containers.recipe import Recipe
 from services.builder.containers.workspace import SCRATCH, SEEN_AT
+from services.builder.domain.masking import Mask
 from services.builder.errors import BuildFailedError
 
 Sink = Callable[[str], Awaitable[None] | None]

@@ -20,6 +20,7 @@ from services.builder.domain.build import (
     Step,
     Target,
 )
+from services.builder.domain.given import NOTHING, Given, Marks
 from services.builder.domain.image import BaseImage, BasePython, Layer, Made, PinnedBase
 from services.builder.domain.preferences import Preferences
 from services.builder.domain.pruned import Pruned
@@ -27,6 +28,7 @@ from services.builder.domain.strategy import Choice, Strategy, Verifies, Wish
 
 __all__ = [
     "ENDED",
+    "NOTHING",
     "Asked",
     "AwaitedBy",
     "BaseImage",
@@ -37,11 +39,13 @@ __all__ = [
     "Described",
     "Due",
     "Ended",
+    "Given",
     "Image",
     "Interpreter",
     "Kind",
     "Layer",
     "Made",
+    "Marks",
     "Model",
     "Order",
     "Origin",

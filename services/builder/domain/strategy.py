@@ -32,6 +32,8 @@ class Wish:
     no_cache: bool = False
     image: str | None = None
     """The one that is taken as it is."""
+    secrets: tuple[str, ...] = ()
+    """Names of those that the build is given; later ones win over earlier ones."""
     verifies: Verifies | None = None
 
     def base(self, platform: str) -> str | None:

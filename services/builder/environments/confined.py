@@ -4,12 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypedDict
 from uuid import UUID
 
 from libs.chassis.isolation import Isolation
+from services.builder.domain import NOTHING, Given
 from services.builder.environments.children import Children
 from services.builder.environments.folders import remove
 from services.builder.errors import BuildFailedError
@@ -62,18 +63,20 @@ class Confinement:
         readable: Sequence[Path],
         writable: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
+        given: Given = NOTHING,
     ) -> tuple[int, str, str]:
         """As ``Children.run``, in the room."""
         own = {"UV_CACHE_DIR": str(room.cache), "TMPDIR": str(room.home / _TEMPORARY)}
         if self.isolation.isolates:
             own["HOME"] = str(room.home)
-        command = self.children.command(argv, room.home, {**(env or {}), **own})
+        command = self.children.command(argv, room.home, env, given=given)
+        command = replace(command, env={**command.env, **own})
         async with self._lent(room.home, *writable):
             try:
                 with self.isolation.around(
                     command, readable, writable=(room.cache, *writable)
                 ) as inside:
-                    return await self.children.finish(inside, log, shown=argv)
+                    return await self.children.finish(inside, log, shown=argv, given=given)
             except PermissionError as error:
                 raise BuildFailedError("isolation-missing", str(error)) from error
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from libs.chassis.errors import ServiceError
 from libs.chassis.isolation import prefixes_of
-from services.builder.domain import Interpreter, Target
+from services.builder.domain import NOTHING, Given, Interpreter, Target
 from services.builder.environments.children import Children
 from services.builder.environments.confined import Confinement, Shown
 from services.builder.environments.folders import remove
@@ -82,6 +82,7 @@ class Uv:
         work: Path,
         *,
         log: Path,
+        given: Given = NOTHING,
         built_for: UUID | None = None,
     ) -> str:
         """The lock: every package with its version and hashes.
@@ -97,12 +98,14 @@ class Uv:
         more = ("--no-header", "--no-annotate", "-q")
         argv = (*compiled, *_which(chosen, build=room is not None), *more)
         if room is None:
-            code, _, error = await self._children.run(argv, log, cwd=work, env=self._env)
+            code, _, error = await self._children.run(
+                argv, log, cwd=work, env=self._env, given=given
+            )
         else:
             path = chosen.path if isinstance(chosen, Interpreter) else sys.executable
             readable = self._readable(Path(path))
             code, _, error = await self._confined.run(
-                argv, log, room=room, readable=readable, env=self._env
+                argv, log, room=room, readable=readable, env=self._env, given=given
             )
         if code and room is None and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
@@ -110,7 +113,9 @@ class Uv:
             raise _passing(error) or BuildFailedError("requirements-unresolvable", error)
         return _text(lock)
 
-    async def lay_out(self, lock: str, target: Target, folder: Path, *, log: Path) -> None:
+    async def lay_out(
+        self, lock: str, target: Target, folder: Path, *, log: Path, given: Given = NOTHING
+    ) -> None:
         """The wheels of ``lock`` below ``folder``, as in an environment; no code of theirs runs.
 
         Files are shared with uv's cache: they are for reading only.
@@ -131,7 +136,7 @@ class Uv:
         )
         more = ("--require-hashes", "--link-mode", "hardlink", "-r", str(locked))
         code, _, error = await self._children.run(
-            (*argv, *more, *_which(target)), log, env=self._env
+            (*argv, *more, *_which(target)), log, env=self._env, given=given
         )
         if code and _NO_WHEEL.search(error):
             raise NeedsBuildingError(error.strip())
@@ -146,6 +151,7 @@ class Uv:
         *,
         work: Path,
         log: Path,
+        given: Given = NOTHING,
         built_for: UUID | None = None,
     ) -> None:
         """From scratch: what an interrupted build left there is not trusted.
@@ -161,14 +167,13 @@ class Uv:
             raise BuildFailedError("environment-failed", error)
         locked, inner = folder / "requirements.lock", folder / "bin" / "python"
         locked.write_text(lock)
-        interpreter = inner.readlink()
-        readable = self._readable(inner, Path(python.path))
+        interpreter, readable = inner.readlink(), self._readable(inner, Path(python.path))
 
         async def inside(*argv: str) -> tuple[int, str, str]:
             if room is None:
-                return await self._children.run(argv, log, env=self._env)
+                return await self._children.run(argv, log, env=self._env, given=given)
             shown: Shown = {"room": room, "readable": readable, "writable": (folder,)}
-            return await self._confined.run(argv, log, env=self._env, **shown)
+            return await self._confined.run(argv, log, env=self._env, given=given, **shown)
 
         sync = (self._uv, "pip", "sync", str(locked), "--require-hashes", "--link-mode", "copy")
         more = ("--python", str(inner), *(("--no-build",) if room is None else ()))

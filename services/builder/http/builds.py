@@ -1,6 +1,6 @@
 """Builds for people and programs: asked for, listed, looked at."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from services.builder.service import Workshop
 TOP: Final = "/api/builds"
 ONE: Final = f"{TOP}/{{build_id:[-0-9a-fA-F]+}}"
 READ: Final = "build.read"
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
 
@@ -34,6 +35,12 @@ class BuildBody(Body):
         min_length=1,
         max_length=500,
         description="one that is there already: checked, and taken as it is",
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        (),
+        max_length=32,
+        strict=False,
+        description="names of those that the build is given, of stage `build` or `all`",
     )
 
 
@@ -78,7 +85,7 @@ class BuildsApi:
         repository, _, version = body.bento.partition(":")
         who = principal(request)
         bento = await self._registry.resolve(repository, version or "latest", OrgRef.of(who))
-        wish = Wish(body.strategy, body.platforms, body.no_cache, body.image)
+        wish = Wish(body.strategy, body.platforms, body.no_cache, body.image, body.secrets)
         return json_response(await self._builds.order(who, bento, wish), status=202)
 
     async def one(self, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
-from services.builder.domain import Asked, Interpreter, Model
+from services.builder.domain import Asked, Interpreter, Marks, Model
 from services.builder.errors import BuildFailedError
 from services.builder.plan.digest import FORMAT, digest
 
@@ -28,14 +28,17 @@ def require_environment(asked: Asked) -> None:
         )
 
 
-def environment_digest(lock: str, interpreter: Interpreter, *, org_id: UUID | None = None) -> str:
+def environment_digest(
+    lock: str, interpreter: Interpreter, *, org_id: UUID | None = None, marks: Marks = ()
+) -> str:
     """Of wheels alone, the same for everybody; with ``org_id`` of what was built from source.
 
     What runs while a package is built is its author's to choose, so only the organisation that
-    asked for it gets the result.
+    asked for it gets the result. So with what was fetched with its secrets, by their ``marks``.
     """
     pinned = [each for each in lock.splitlines() if each.strip() and not each.startswith("#")]
-    own = [str(org_id)] if org_id is not None else []
+    own: list[object] = [str(org_id)] if org_id is not None else []
+    own += [marks] if marks else []
     return digest([FORMAT, interpreter.version, interpreter.platform, pinned, *own])
 
 

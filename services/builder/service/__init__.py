@@ -10,6 +10,7 @@ from services.builder.service.dockerfile import Dockerfiles
 from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
 from services.builder.service.following import Following, Live, Piece
+from services.builder.service.giving import Giving
 from services.builder.service.housekeeping import Housekeeping, Keep
 from services.builder.service.images import Images
 from services.builder.service.job import Job
@@ -40,6 +41,7 @@ __all__ = [
     "Environments",
     "Finished",
     "Following",
+    "Giving",
     "Housekeeping",
     "Images",
     "Job",

@@ -268,6 +268,6 @@ def _order(envelope: Envelope[DeploymentRequested]) -> Order:
             traceparent=envelope.traceparent,
         ),
         kind=asked.kind,
-        wish=Wish(platforms=(_OWN_PLATFORM,)) if asked.kind == "oci" else Wish(),
+        wish=Wish(platforms=(_OWN_PLATFORM,) if asked.kind == "oci" else (), secrets=asked.secrets),
         org=asked.org,
     )

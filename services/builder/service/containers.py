@@ -23,6 +23,7 @@ from services.builder.environments import NeedsBuildingError
 from services.builder.errors import BuildFailedError
 from services.builder.service.builds import Builds
 from services.builder.service.finished import Finished
+from services.builder.service.giving import Giving
 from services.builder.service.job import Job
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
@@ -68,6 +69,7 @@ class Containers:
         builds: Builds,
         resolving: Resolving,
         *,
+        giving: Giving,
         finished: Finished,
         destination: Callable[[Order], Destination],
         strategies: Mapping[Strategy, ContainerStrategy],
@@ -76,6 +78,7 @@ class Containers:
         self._unpacking = unpacking
         self._builds = builds
         self._resolving = resolving
+        self._giving = giving
         self._finished = finished
         self._destination = destination
         self._strategies = strategies
@@ -116,13 +119,26 @@ class Containers:
 
     async def _prepared(self, task: Task) -> tuple[Task, Prepared]:
         try:
-            return task, await self._strategy(task).prepare(task)
+            return await self._with(task)
         except NeedsBuildingError as error:
             if task.job.order.wish.strategy is Strategy.ASSEMBLE:
                 raise BuildFailedError("strategy-impossible", str(error)) from error
             why = f"a package has no wheel that fits: {error}"
-        task = replace(task, choice=Choice(Strategy.BUILDAH, (why,), compiles=True))
-        return task, await self._strategy(task).prepare(task)
+        return await self._with(
+            replace(task, choice=Choice(Strategy.BUILDAH, (why,), compiles=True))
+        )
+
+    async def _with(self, task: Task) -> tuple[Task, Prepared]:
+        """Prepared with the secrets that its strategy uses, which its result depends on."""
+        strategy = self._strategy(task)
+        job = await self._giving.give(task.job, task.asked, task.choice.strategy)
+        task = replace(task, job=job)
+        prepared = await strategy.prepare(task)
+        if not job.given:
+            return task, prepared
+        body = {"plan": prepared.body, "given": sorted(job.given.variables)}
+        digest = plan.digest([prepared.digest, *job.given.marks])
+        return task, replace(prepared, digest=digest, body=body)
 
     def _strategy(self, task: Task) -> ContainerStrategy:
         chosen = task.choice.strategy

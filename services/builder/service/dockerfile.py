@@ -73,6 +73,7 @@ class Dockerfiles:
                     context=context,
                     dockerfile=context / _DOCKERFILE,
                     base=layout,
+                    secrets=job.given.variables,
                     labels={"dev.yokocho.bento": job.order.bento},
                     platform=base.platform,
                     drop=() if task.asked.commands or task.choice.compiles else DEFAULT_COMMANDS,

@@ -4,14 +4,14 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 from weakref import WeakValueDictionary
 
 from services.builder import plan
-from services.builder.domain import Choice, Image, Interpreter, Order, Planned, Strategy
+from services.builder.domain import Choice, Given, Image, Interpreter, Order, Planned, Strategy
 from services.builder.environments import Folders, NeedsBuildingError, Uv
 from services.builder.errors import BuildFailedError, OutOfTurnError
 from services.builder.service.builds import Builds
+from services.builder.service.giving import Giving
 from services.builder.service.job import Job
 from services.builder.service.resolving import Resolving
 
@@ -25,6 +25,7 @@ class _Ingredients:
 
     lock: str
     python: Interpreter
+    given: Given
     why: tuple[str, ...]
 
 
@@ -34,9 +35,12 @@ class Environments:
     It waits in the queue, where it takes nobody's place.
     """
 
-    def __init__(self, builds: Builds, resolving: Resolving, *, folders: Folders, uv: Uv) -> None:
+    def __init__(
+        self, builds: Builds, resolving: Resolving, *, giving: Giving, folders: Folders, uv: Uv
+    ) -> None:
         self._builds = builds
         self._resolving = resolving
+        self._giving = giving
         self._folders = folders
         self._uv = uv
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -54,11 +58,11 @@ class Environments:
             raise OutOfTurnError("another build makes the environment, from wheels or from source")
         async with turn:
             try:
-                return await self._from(job, made)
+                return await self._from(job, made, wheels_only=True)
             except NeedsBuildingError as error:
                 job.progress.note(f"not shared with other organisations: {error}")
             await self._resolving.require_isolation()
-            return await self._from(job, made, built_for=job.order.org_id)
+            return await self._from(job, made, wheels_only=False)
 
     async def _turn(self, order: Order, made: _Ingredients) -> asyncio.Lock:
         """One for all that need these packages: uv lets only one of them build a source."""
@@ -79,13 +83,15 @@ class Environments:
             job.progress.note(line)
         python = await self._uv.interpreter(asked.python, job.progress.log)
         requirements = plan.requirements_of(described.manifest, described.requirements)
+        job = await self._giving.give(job, asked, Strategy.ENVIRONMENT)
         lock = await self._resolving.lock(job, requirements, python)
-        return _Ingredients(lock, python, why)
+        return _Ingredients(lock, python, job.given, why)
 
-    async def _from(self, job: Job, made: _Ingredients, *, built_for: UUID | None = None) -> Image:
+    async def _from(self, job: Job, made: _Ingredients, *, wheels_only: bool) -> Image:
         """Of wheels alone; or with code of packages run, for one organisation."""
-        order = job.order
-        environment = plan.environment_digest(made.lock, made.python, org_id=built_for)
+        order, marks = job.order, made.given.marks
+        org_id = None if wheels_only and not marks else order.org_id
+        environment = plan.environment_digest(made.lock, made.python, org_id=org_id, marks=marks)
         digest = plan.image_digest(environment, order.bento_digest, order.models)
         choice = Choice(Strategy.ENVIRONMENT, made.why)
         await self._builds.planned(order, Planned(choice, digest, {"environment": environment}))
@@ -101,7 +107,8 @@ class Environments:
                     self._folders.environment(environment),
                     work=job.work,
                     log=job.progress.log,
-                    built_for=built_for,
+                    given=made.given,
+                    built_for=None if wheels_only else job.order.org_id,
                 )
                 await asyncio.to_thread(self._folders.complete, environment)
         with job.progress.step("put together"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.builder.archive import unpack
-from services.builder.domain import Model, Order
+from services.builder.domain import NOTHING, Given, Model, Order
 from services.builder.service.progress import Progress
 from services.builder.upstream import Registry
 
@@ -18,6 +18,7 @@ class Job:
     progress: Progress
     registry: Registry
     work: Path
+    given: Given = NOTHING
 
     async def bento(self) -> Path:
         """By digest only: what a tag means by now does not matter."""

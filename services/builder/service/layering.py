@@ -99,7 +99,9 @@ class Layering:
         folder = work.job.work / f"packages-{base.platform.replace('/', '-')}"
         target = Target(python.version, plan.platform_of_uv(base.platform, base.libc))
         with work.job.progress.step("install packages"):
-            await self._uv.lay_out(work.lock, target, folder, log=work.job.progress.log)
+            await self._uv.lay_out(
+                work.lock, target, folder, log=work.job.progress.log, given=work.job.given
+            )
             return await asyncio.to_thread(
                 groups_of, folder, venv=VENV, python=python.minor, owner=UID
             )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.builder.domain import Report, Step
+from services.builder.domain import NOTHING, Given, Report, Step
 
 
 class Progress:
@@ -19,6 +19,14 @@ class Progress:
         self.steps: list[Step] = []
         self.layers_pushed = 0
         self.layers_reused = 0
+        self._given = NOTHING
+
+    def hide(self, given: Given) -> None:
+        """None of its values is shown from now on."""
+        self._given = given
+
+    def shown(self, text: str) -> str:
+        return self._given.hide(text)
 
     @property
     def report(self) -> Report:
@@ -27,13 +35,13 @@ class Progress:
     def note(self, line: str) -> None:
         """A full disk takes no words: the build's end has them all the same."""
         with suppress(OSError), self.log.open("a") as out:
-            out.write(f"{line}\n")
+            out.write(f"{self.shown(line)}\n")
         self._said()
 
     def print(self, text: str) -> None:
         """What a program said, as it said it."""
         with suppress(OSError), self.log.open("a") as out:
-            out.write(text)
+            out.write(self.shown(text))
         self._said()
 
     @contextmanager

@@ -42,15 +42,24 @@ class Resolving:
         return described
 
     async def lock(self, job: Job, requirements: str, chosen: Interpreter | Target) -> str:
-        """The first that was made for this bento, or for others with the same pinned lines."""
+        """The first that was made for this bento, or for others with the same pinned lines.
+
+        Of the indexes that its secrets name, whatever opens them.
+        """
         plan.require_harmless(requirements)
-        order = job.order
-        key = (order.org_id, order.bento_digest, chosen.version, chosen.platform)
+        order, places = job.order, job.given.places
+        bento = plan.digest([order.bento_digest, *places]) if places else order.bento_digest
+        key = (order.org_id, bento, chosen.version, chosen.platform)
         async with self._database.read() as tx:
             known = await tx.recipes.lock(key)
         if known is not None:
             return known
-        lines = (order.org_id, plan.digest([requirements]), chosen.version, chosen.platform)
+        lines = (
+            order.org_id,
+            plan.digest([requirements, *places]),
+            chosen.version,
+            chosen.platform,
+        )
         pinned = plan.is_pinned(requirements)
         async with self._database.transaction() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
@@ -75,13 +84,13 @@ class Resolving:
         try:
             for line in plan.need_building(requirements):
                 _refuse(line)
-            return await uv.compile(requirements, chosen, job.work, log=log)
+            return await uv.compile(requirements, chosen, job.work, log=log, given=job.given)
         except NeedsBuildingError:
             if isinstance(chosen, Target):
                 raise
         await self.require_isolation()
-        org = job.order.org_id
-        return await uv.compile(requirements, chosen, job.work, log=log, built_for=org)
+        given, org = job.given, job.order.org_id
+        return await uv.compile(requirements, chosen, job.work, log=log, given=given, built_for=org)
 
 
 def _refuse(line: str) -> NoReturn:

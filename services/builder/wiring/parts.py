@@ -19,6 +19,7 @@ from libs.chassis.client import OrgRef, Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.isolation import Isolation, NotPossibleError, choose, tell
+from libs.chassis.keys import derived_key
 from libs.chassis.lease import Lease
 from libs.chassis.lifecycle import Wake
 from libs.chassis.outbox import Relay
@@ -39,11 +40,11 @@ from services.builder.http import routes
 from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.oci import CalledAccess, Registries, Remote
 from services.builder.plan import Naming
-from services.builder.service import SERVICE, Keep, Live, Tx, Workshop
+from services.builder.service import SERVICE, Giving, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.supply.pem import VerifyingKey
-from services.builder.upstream import Registry
-from services.builder.wiring.workshop import Tools, workshop
+from services.builder.upstream import Deployer, Registry
+from services.builder.wiring.workshop import Peers, Tools, workshop
 
 log = structlog.get_logger(__name__)
 
@@ -80,8 +81,8 @@ def _parts(
     relay, wake, live = Wake(), Wake(), Live()
     database = _database(settings, pool, relay.set, live.announce)
     folders = Folders(settings.root.resolve())
-    registry = _registry(settings, session)
-    shop = workshop(database, folders, registry=registry, tools=tools, wake=wake, live=live)
+    peers = _peers(settings, session)
+    shop = workshop(database, folders, peers=peers, tools=tools, wake=wake, live=live)
     worker = _worker(settings, shop, wake)
     verifier = Verifier(SERVICE, settings.identity.public_keys_file)
     letters = DeadLetters(pool)
@@ -199,15 +200,21 @@ def _isolation(settings: Settings) -> Isolation:
     return isolation
 
 
-def _registry(settings: Settings, session: aiohttp.ClientSession) -> Registry:
-    peer = Peer(
+def _peer(settings: Settings, session: aiohttp.ClientSession, name: str) -> Peer:
+    return Peer(
         session,
         service=SERVICE,
-        peer="registry",
-        base_url=settings.peers["registry"],
+        peer=name,
+        base_url=settings.peers[name],
         signer=Signer(SERVICE, settings.identity.key_file),
     )
-    return Registry(peer)
+
+
+def _peers(settings: Settings, session: aiohttp.ClientSession) -> Peers:
+    """Marks of secrets are made with a key that is not in the database."""
+    key = derived_key(settings.identity.key_file, "marks of secrets")
+    deployer = Deployer(_peer(settings, session, "deployer"))
+    return Peers(Registry(_peer(settings, session, "registry")), Giving(deployer, key))
 
 
 def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Remote:

@@ -24,6 +24,7 @@ from services.builder.service import (
     Environments,
     Finished,
     Following,
+    Giving,
     Housekeeping,
     Images,
     Keep,
@@ -42,6 +43,14 @@ from services.builder.service import (
 )
 from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.upstream import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The other services, as builds ask them."""
+
+    registry: Registry
+    giving: Giving
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +75,25 @@ def workshop(
     database: Database[Tx],
     folders: Folders,
     *,
-    registry: Registry,
+    peers: Peers,
     tools: Tools,
     wake: Wake,
     live: Live,
 ) -> Workshop:
     """The use cases, on what they are given."""
     builds, resolving = Builds(database, woken=wake.set), Resolving(database, tools.uv)
-    looking, destination = Looking(folders.scratch()), _Destinations(tools)
-    bases = Bases(database, tools.home, registries=tools.registries, looking=looking)
+    bases, destination = _bases(database, folders, tools), _Destinations(tools)
     containers = Containers(
         builds,
         resolving,
+        giving=peers.giving,
         finished=Finished(database),
         destination=destination,
         strategies=_strategies(database, folders, resolving, bases=bases, tools=tools),
         unpacking=Unpacking(builds, folders),
     )
-    environments = Environments(builds, resolving, folders=folders, uv=tools.uv)
+    giving, uv, registry = peers.giving, tools.uv, peers.registry
+    environments = Environments(builds, resolving, giving=giving, folders=folders, uv=uv)
     makers: dict[Kind, Maker] = {"environment": environments, "oci": containers}
     images = Images(database, folders)
     keys, scratch = tools.believed, folders.scratch()
@@ -108,6 +118,11 @@ def _housekeeping(
 ) -> Housekeeping:
     leavings, cache = Leavings(folders.root), UvCache(tools.children)
     return Housekeeping(database, images, leavings=leavings, cache=cache, keep=tools.keep)
+
+
+def _bases(database: Database[Tx], folders: Folders, tools: Tools) -> Bases:
+    looking = Looking(folders.scratch())
+    return Bases(database, tools.home, registries=tools.registries, looking=looking)
 
 
 def _strategies(

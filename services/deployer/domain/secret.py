@@ -60,6 +60,11 @@ class Secret:
     def runs(self) -> bool:
         return self.stage is not Stage.BUILD
 
+    @property
+    def builds(self) -> bool:
+        """Builds are given variables alone, whatever else the stage ``all`` is for."""
+        return self.stage is not Stage.RUNTIME and self.kind is Kind.ENV
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -82,8 +87,8 @@ def check(
         raise SecretInvalidError("items", "a key is given twice")
     if sum(len(value.encode()) for _, value in items) > _MOST_BYTES:
         raise SecretInvalidError("items", f"more than {_MOST_BYTES} bytes together")
-    if stage is Stage.BUILD:
-        raise NotSupportedError("content.stage", "builds take no secrets yet; use `all`")
+    if stage is Stage.BUILD and kind is Kind.FILE:
+        raise NotSupportedError("content.type", "builds are given variables: keep it as `env`")
     if kind is Kind.ENV:
         check_envs(tuple((item.key, value) for item, value in items), where="items")
         return

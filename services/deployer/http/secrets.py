@@ -1,4 +1,7 @@
-"""BentoML's secrets, and the rotation of the keys that seal them. Values come in, and never out."""
+"""BentoML's secrets, and the rotation of the keys that seal them.
+
+Values come in; they leave for builds alone.
+"""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -7,6 +10,7 @@ from pydantic import BaseModel, StringConstraints
 
 from libs.chassis.http import Route, principal
 from libs.chassis.problems import json_response, read_body
+from libs.contracts.deployer import SecretsWanted
 from services.deployer import views
 from services.deployer.domain.names import known_cluster
 from services.deployer.domain.secret import HOME, Item, Kind, Stage
@@ -14,6 +18,7 @@ from services.deployer.service import Content, Secrets
 
 _BASE: Final = "/api/v1/org_secrets"
 _LIMIT: Final = 2**20
+_BUILDER: Final = frozenset({"builder"})
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
 
 
@@ -65,6 +70,13 @@ class SecretsApi:
             Route("PATCH", one, self.apply, action="secret.update"),
             Route("DELETE", one, self.delete, action="secret.delete"),
             Route("POST", "/api/secrets/rotate", self.rotate, action="secret.rotate"),
+            Route(
+                "POST",
+                "/internal/secrets/opened",
+                self.opened,
+                action="secret.open",
+                issuers=_BUILDER,
+            ),
         ]
 
     async def all(self, request: web.Request) -> web.Response:
@@ -110,6 +122,12 @@ class SecretsApi:
         sealed = await self._secrets.rotate()
         answer: dict[str, Any] = {"secrets": sealed, "key": self._secrets.key_id}
         return json_response(answer)
+
+    async def opened(self, request: web.Request) -> web.Response:
+        """Values of one organisation's secrets, for a build that uses them."""
+        wanted = await read_body(request, SecretsWanted)
+        found = await self._secrets.for_build(principal(request).org_id, wanted)
+        return json_response(found, headers={"Cache-Control": "no-store"})
 
 
 def _name(request: web.Request) -> str:

@@ -1,5 +1,6 @@
 """What is said about a deployment, from what it is."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 from libs.contracts.deployer import (
@@ -22,7 +23,12 @@ Kind: TypeAlias = Literal["environment", "oci"]
 
 
 def requested(
-    deployment: Deployment, revision: Revision, bento: ResolvedBento, *, kind: Kind
+    deployment: Deployment,
+    revision: Revision,
+    bento: ResolvedBento,
+    *,
+    kind: Kind,
+    secrets: Sequence[str],
 ) -> DeploymentRequested:
     return DeploymentRequested(
         deployment_id=deployment.id,
@@ -41,6 +47,7 @@ def requested(
             PinnedModel(repository=each.repository, version=each.version, digest=each.digest)
             for each in bento.models
         ),
+        secrets=tuple(secrets),
     )
 
 

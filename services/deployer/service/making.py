@@ -41,24 +41,28 @@ class Make:
 async def revise(tx: Tx, make: Make, *, kind: Kind, now: datetime) -> None:
     """Add the revision and aim at it; ask for a build unless its image is in use."""
     deployment = make.deployment
-    await _require_secrets(tx, make)
-    image = await _image_in_use(tx, make)
+    for_build = await _secrets_for_build(tx, make)
+    image = None if for_build else await _image_in_use(tx, make)
     revision = _revision(make, image)
     draft = Draft(revision, make.bento, to_wire(make.config), make.creator, now)
     await tx.revisions.add(draft)
     await tx.deployments.aim(deployment.id, Goal.RUN, revision.cause, now=now)
     if image is None:
         telemetry.link(make.bento.pushed_traceparent)
-        event = requested(deployment, revision, make.bento, kind=kind)
+        event = requested(deployment, revision, make.bento, kind=kind, secrets=for_build)
         await tx.say(event, org_id=deployment.org_id)
 
 
-async def _require_secrets(tx: Tx, make: Make) -> None:
-    """They are there, and stay until this is committed: then the revision keeps them."""
+async def _secrets_for_build(tx: Tx, make: Make) -> tuple[str, ...]:
+    """Names of those. All are there, and stay until this is committed: the revision keeps them.
+
+    What they are by now, and whether the image is the same, only the builder can tell.
+    """
     known = await tx.secrets.hold(make.deployment.org_id, make.config.secrets)
     for name in make.config.secrets:
         if name not in known:
             raise DeploymentInvalidError("secrets", f"there is no secret '{name[:80]}'")
+    return tuple(name for name in make.config.secrets if known[name].builds)
 
 
 async def is_same_request(tx: Tx, there: Deployment, make: Make) -> bool:

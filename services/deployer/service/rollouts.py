@@ -151,7 +151,12 @@ class Rollouts:
                     return
                 await tx.revisions.unbuilt(revision.id)
                 bento = await tx.revisions.bento(revision.id)
-                event = facts.requested(deployment, revision, bento, kind=self._kind)
+                names = from_wire(await tx.revisions.config(revision.id)).secrets
+                known = await tx.secrets.hold(deployment.org_id, names)
+                wanted = [name for name in names if name in known and known[name].builds]
+                event = facts.requested(
+                    deployment, revision, bento, kind=self._kind, secrets=wanted
+                )
                 await tx.say(event, org_id=deployment.org_id)
 
     async def route(self, revision: Revision, upstreams: tuple[str, ...]) -> None:

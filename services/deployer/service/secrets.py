@@ -3,19 +3,36 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 from uuid import UUID
 
+import structlog
 from uuid_utils.compat import uuid7
 
 from libs.chassis.postgres import Database
 from libs.chassis.sealing import Sealer
-from libs.contracts.deployer import SecretCreated, SecretDeleted, SecretUpdated
+from libs.contracts.deployer import (
+    SecretCreated,
+    SecretDeleted,
+    SecretsOpened,
+    SecretsWanted,
+    SecretUpdated,
+)
 from libs.contracts.identity import Principal
 from services.deployer.domain.secret import Item, Kind, Opened, Secret, Stage, check, opened
-from services.deployer.errors import SecretExistsError, SecretInUseError, SecretNotFoundError
+from services.deployer.errors import (
+    SecretAbsentError,
+    SecretExistsError,
+    SecretInUseError,
+    SecretInvalidError,
+    SecretNotFoundError,
+)
 from services.deployer.service.making import person_of
 from services.deployer.service.tx import Tx
+
+_MOST_FOR_BUILD: Final = 2**20
+
+log = structlog.get_logger(__name__)
 
 _Said = TypeVar("_Said", SecretCreated, SecretUpdated, SecretDeleted)
 
@@ -128,6 +145,22 @@ class Secrets:
                 raise SecretNotFoundError(name)
         return opened([(secret, self._values(secret, sealed)) for secret, sealed in found])
 
+    async def for_build(self, org_id: UUID, wanted: SecretsWanted) -> SecretsOpened:
+        """Only those that are meant for builds. Later ones win over earlier ones."""
+        async with self._database.read() as tx:
+            found = await tx.secrets.named(org_id, wanted.names)
+        _require_for_build(wanted.names, [secret for secret, _ in found])
+        log.info("secrets.opened", secrets=wanted.names, beginnings=wanted.beginnings)
+        variables = {
+            name: value
+            for secret, sealed in found
+            for name, value in self._values(secret, sealed).items()
+            if name.startswith(wanted.beginnings or "")
+        }
+        if sum(map(len, variables.values())) > _MOST_FOR_BUILD:
+            raise SecretInvalidError("names", f"more than {_MOST_FOR_BUILD} bytes together")
+        return SecretsOpened(variables=variables)
+
     async def rotate(self) -> int:
         """Seal everything with the first key, every organisation's; how many there are."""
         async with self._database.transaction() as tx:
@@ -152,6 +185,18 @@ def _said(event: type[_Said], secret: Secret) -> _Said:
         stage=secret.stage.value,
         keys=tuple(item.key for item in secret.items),
     )
+
+
+def _require_for_build(names: Sequence[str], found: Sequence[Secret]) -> None:
+    there = {each.name: each for each in found}
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise SecretAbsentError(f"there is no secret '{absent[0]}'", absent)
+    others = [each for each in found if not each.builds]
+    for each in others:
+        why = f"secret '{each.name}' is {each.kind.value} of stage {each.stage.value}"
+        names = [other.name for other in others]
+        raise SecretAbsentError(f"{why}: builds take env of stage build or all", names)
 
 
 async def _locked(tx: Tx, org_id: UUID, name: str) -> Secret:

@@ -28,7 +28,7 @@ _NAMED: Final = """
     SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2)
     ORDER BY array_position($2, name)
 """
-_HOLD: Final = "SELECT name FROM secret WHERE org_id = $1 AND name = ANY ($2) FOR SHARE"
+_HOLD: Final = "SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2) FOR SHARE"
 _LOCK: Final = "SELECT * FROM secret WHERE org_id = $1 AND name = $2 FOR UPDATE"
 _REMOVE: Final = "DELETE FROM secret WHERE id = $1"
 _USERS: Final = """
@@ -87,11 +87,12 @@ class SecretStore:
         rows = await self._connection.fetch(_NAMED, org_id, list(names))
         return [(_secret(row), bytes(row["sealed"])) for row in rows]
 
-    async def hold(self, org_id: UUID, names: Sequence[str]) -> set[str]:
-        """Those that are there; nobody removes them before the end of the transaction."""
+    async def hold(self, org_id: UUID, names: Sequence[str]) -> dict[str, Secret]:
+        """Those that are there, by name; nobody removes them before the end of the transaction."""
         if not names:
-            return set()
-        return {row["name"] for row in await self._connection.fetch(_HOLD, org_id, list(names))}
+            return {}
+        rows = await self._connection.fetch(_HOLD, org_id, list(names))
+        return {row["name"]: _secret(row) for row in rows}
 
     async def lock(self, org_id: UUID, name: str) -> Secret | None:
         row = await self._connection.fetchrow(_LOCK, org_id, name)

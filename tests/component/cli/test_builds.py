@@ -174,3 +174,10 @@ async def test_a_build_that_is_cancelled_says_so_to_whoever_follows(person: Pers
 
     assert told["status"] == "cancelled"
     assert (process.returncode, b"status    cancelled" in out) == (1, True)
+
+
+async def test_names_of_secrets_reach_the_build(person: Person) -> None:
+    await person.json("build", "fox:v1", "--detach", "--secret", "a", "--secret", "b")
+    order = await person.yard.builds.start()
+    assert order is not None
+    assert order.wish.secrets == ("a", "b")

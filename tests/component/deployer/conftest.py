@@ -200,16 +200,11 @@ async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> As
     )
     reading = Reading(database)
 
-    async def authenticate(request: web.Request) -> Principal:
-        return CALLER.model_copy(
-            update={"org_id": UUID(request.headers.get("X-Test-Org", str(ORG)))}
-        )
-
     async def ready() -> Readiness:
         return Readiness()
 
     every = routes(Asked(deployments, reading, secrets), processes, public_url=PUBLIC)
-    app = build_app(every, service="deployer", authenticate=authenticate, ready=ready)
+    app = build_app(every, service="deployer", authenticate=_caller, ready=ready)
     async with served(app) as url, aiohttp.ClientSession() as session:
         yield House(
             url,
@@ -224,3 +219,12 @@ async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> As
             keys,
             woken,
         )
+
+
+async def _caller(request: web.Request) -> Principal:
+    return CALLER.model_copy(
+        update={
+            "org_id": UUID(request.headers.get("X-Test-Org", str(ORG))),
+            "issuer": request.headers.get("X-Test-Issuer", "gateway"),
+        }
+    )

@@ -135,7 +135,7 @@ async def test_a_deletion_and_a_deployment_at_once_agree(house: House) -> None:
         ("hub", env(**{"1A": "1"}), "deployment-invalid"),
         ("hub", env(BENTOML_HOME="/"), "not-supported-here"),
         ("hub", env(A="a\0b"), "deployment-invalid"),
-        ("hub", env(A="1") | {"stage": "build"}, "not-supported-here"),
+        ("hub", files(a="1") | {"stage": "build"}, "not-supported-here"),
         ("hub", files("/etc", passwd="x"), "not-supported-here"),
         ("hub", files("$BENTOML_HOMES", a="x"), "not-supported-here"),
         ("hub", files("$BENTOML_HOME/../..", a="x"), "secret-invalid"),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.builder.containers.masking import Mask
+from services.builder.domain.masking import Mask
 
 SECRET = "s3cr3t/value+1"
 

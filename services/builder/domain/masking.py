@@ -1,4 +1,4 @@
-"""Secrets of a build are kept out of its log, however the tools cut what they say into pieces."""
+"""Secrets of a build are kept out of its log, in whatever pieces the tools say them. Pure."""
 
 import base64
 import re
@@ -53,7 +53,9 @@ def _forms(value: str) -> Iterator[bytes]:
         if len(part) >= _SHORTEST:
             raw = part.encode()
             yield raw
-            yield quote(part, safe="").encode()
+            for safe in ("", "/"):
+                yield quote(part, safe=safe).encode()
+                yield quote(part, safe=safe).lower().encode()
             for encoded in (base64.b64encode, base64.urlsafe_b64encode):
                 yield from _inside(encoded, raw)
 
