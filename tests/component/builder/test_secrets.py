@@ -98,13 +98,16 @@ async def test_a_name_and_a_password_open_an_index_that_has_a_name(
 
 
 async def test_what_was_fetched_with_a_secret_is_not_found_without_it(
-    yard: Yard, kept: Safe, index: PrivateIndex
+    yard: Yard, kept: Safe, index: PrivateIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    everybodys = yard.folder / "everybodys-cache"
+    monkeypatch.setenv("UV_CACHE_DIR", str(everybodys))
     digest = await yard.push("fox:v1", REQUIREMENT)
     await kept.keep("opened", UV_INDEX_URL=index.address)
     await kept.keep("closed", UV_INDEX_URL=index.url)
     first = await yard.ended(await yard.request(digest, secrets=["opened"]))
     assert first.status == "built", first.reason
+    assert not [*everybodys.rglob("*bentoml*")]
     other = await yard.ended(await yard.request(digest, secrets=["closed"]))
     assert (other.status, other.code) == ("failed", "requirements-not-installable"), other.reason
 
