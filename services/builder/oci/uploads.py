@@ -114,8 +114,7 @@ class Uploads:
         turn = 0
         while not await self.has(repository, pushed.digest):
             try:
-                where = await self._begin(repository)
-                await self._finish(where, repository, pushed.digest, body=body)
+                await self._in_one(repository, pushed.digest, body)
                 break
             except RegistryUnreachableError as error:
                 turn += 1
@@ -137,6 +136,25 @@ class Uploads:
             with suppress(ServiceError, BuildFailedError):
                 await self._delete(begun, _pushing(repository))
             raise
+
+    async def _in_one(self, repository: str, digest: str, body: bytes) -> None:
+        """One request, where the registry takes that; else it has begun an upload by it, or not."""
+        path = f"/v2/{repository}/blobs/uploads/?digest={quote(digest, safe='')}"
+        answer = await self._transport.ask(
+            "POST",
+            self._transport.at(path),
+            scope=_pushing(repository),
+            data=body,
+            headers=_BYTES,
+            silence=self._transport.patience.finishing,
+        )
+        if answer.status == _CREATED:
+            return
+        if answer.status in _ACCEPTED:
+            where = self._transport.location(answer.url, answer.headers)
+        else:
+            where = await self._begin(repository)
+        await self._finish(where, repository, digest, body=body)
 
     async def _begin(self, repository: str) -> URL:
         url = self._transport.at(f"/v2/{repository}/blobs/uploads/")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 from libs.chassis.postgres import Database
@@ -11,6 +12,9 @@ from services.builder.domain import Layer
 from services.builder.layers import Entry, write
 from services.builder.oci import Remote
 from services.builder.service.tx import Tx
+
+_SMALL: Final = 2**20
+"""Bytes of files up to which a layer is made in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +70,31 @@ class Pushing:
 
     async def push(self, key: str, entries: Iterable[Entry], *, media_type: str) -> Layer:
         listed = list(entries)
+        if sum(each.size + len(each.content or b"") for each in listed) < _SMALL:
+            layer = await self._small(listed, media_type)
+        else:
+            layer = await self._streamed(listed, media_type)
+        self.pushed += 1
+        await self.keep(key, [layer])
+        return layer
+
+    async def _small(self, entries: Sequence[Entry], media_type: str) -> Layer:
+        """In one request: of what little code weighs, most of the time went into asking."""
+        written, chunks = write(entries, media_type=media_type)
+        body = await asyncio.to_thread(b"".join, chunks)
+        await self._to.remote.push_bytes(self._to.repository, body)
+        return written.layer
+
+    async def _streamed(self, entries: Sequence[Entry], media_type: str) -> Layer:
         made: list[Layer] = []
 
         async def stream() -> AsyncIterator[bytes]:
-            written, chunks = write(listed, media_type=media_type)
+            written, chunks = write(entries, media_type=media_type)
             async for chunk in _in_threads(chunks):
                 yield chunk
             made[:] = [written.layer]
 
         await self._to.remote.push(self._to.repository, stream)
-        self.pushed += 1
-        await self.keep(key, made)
         return made[0]
 
     def _key(self, key: str) -> str:

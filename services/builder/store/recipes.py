@@ -23,11 +23,21 @@ INSERT INTO pinned_lock (org_id, requirements, python, platform, body)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 """
 _PINNED: Final = """
-UPDATE pinned_lock SET used_at = now()
-WHERE org_id = $1 AND requirements = $2 AND python = $3 AND platform = $4 RETURNING body
+WITH used AS (
+    UPDATE pinned_lock SET used_at = now()
+    WHERE org_id = $1 AND requirements = $2 AND python = $3 AND platform = $4
+      AND used_at < now() - interval '1 hour'
+)
+SELECT body FROM pinned_lock
+WHERE org_id = $1 AND requirements = $2 AND python = $3 AND platform = $4
 """
+"""Uses are noted by the hour: a commit that changes nothing waits for no disk."""
 _DESCRIBED: Final = """
-UPDATE bento_description SET used_at = now() WHERE org_id = $1 AND digest = $2 RETURNING body
+WITH used AS (
+    UPDATE bento_description SET used_at = now()
+    WHERE org_id = $1 AND digest = $2 AND used_at < now() - interval '1 hour'
+)
+SELECT body FROM bento_description WHERE org_id = $1 AND digest = $2
 """
 _DESCRIBE: Final = """
 INSERT INTO bento_description (org_id, digest, body) VALUES ($1, $2, $3::text::jsonb)
@@ -50,7 +60,11 @@ _UNPIN: Final = """
 DELETE FROM base_image WHERE org_id = $1 AND reference = $2 RETURNING true
 """
 _LAYERS: Final = """
-UPDATE layer_cache SET used_at = now() WHERE org_id = $1 AND key = $2 RETURNING repository, layers
+WITH used AS (
+    UPDATE layer_cache SET used_at = now()
+    WHERE org_id = $1 AND key = $2 AND used_at < now() - interval '1 hour'
+)
+SELECT repository, layers FROM layer_cache WHERE org_id = $1 AND key = $2
 """
 _KEEP_LAYERS: Final = """
 INSERT INTO layer_cache (org_id, key, repository, layers) VALUES ($1, $2, $3, $4::text::jsonb)

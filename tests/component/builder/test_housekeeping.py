@@ -61,6 +61,26 @@ async def test_old_logs_and_unused_records_go_those_of_others_stay(yard: Yard, p
     assert await pool.fetchval("SELECT count(*) FROM layer_cache") == 2
 
 
+async def test_the_use_of_a_layer_is_noted_by_the_hour(pool: Pool) -> None:
+    ages = {"new": timedelta(minutes=30), "old": timedelta(days=89)}
+    for key, age in ages.items():
+        await pool.execute(
+            "INSERT INTO layer_cache (org_id, key, repository, layers, used_at) "
+            "VALUES ($1, $2, 'r', '[]', now() - $3::interval)",
+            ORG,
+            key,
+            age,
+        )
+
+    async with Database(pool, Tx.bind).transaction() as tx:
+        found = [await tx.recipes.layers(ORG, key) for key in ages]
+
+    assert found == [("r", ())] * 2
+    query = "SELECT now() - used_at FROM layer_cache WHERE key = $1"
+    assert await pool.fetchval(query, "new") > timedelta(minutes=29), "nothing was written"
+    assert await pool.fetchval(query, "old") < timedelta(minutes=1)
+
+
 async def test_a_sweep_removes_what_builds_left_but_not_what_they_use(
     yard: Yard, cache: Path
 ) -> None:
