@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,7 +13,6 @@ from uuid import UUID
 
 import aiohttp
 import yaml
-from uuid_utils.compat import uuid7
 
 from libs.chassis.auth import Signer
 from libs.chassis.client import OrgRef, Peer
@@ -23,8 +21,7 @@ from libs.chassis.isolation import Isolation
 from libs.chassis.keys import generate_keys
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database, Pool
-from libs.contracts.deployer import DeploymentRequested, PinnedModel
-from libs.contracts.event import Envelope
+from libs.contracts.deployer import PinnedModel
 from libs.contracts.identity import Person, Principal
 from services.builder.containers import Buildah
 from services.builder.controller import Lanes, Worker
@@ -36,6 +33,7 @@ from services.builder.service import Builds, Giving, Images, Live, Tx, Workshop
 from services.builder.upstream import Deployer, Registry
 from services.builder.wiring import Peers, Tools, workshop
 from services.registry.wiring import bind
+from tests.support.build_requests import requested
 from tests.support.packages import tar_archive
 from tests.support.registry_app import registry_app
 from tests.support.serving import served
@@ -184,45 +182,6 @@ class Yard:
             ) as answer:
                 assert answer.status == 200 or not path, await answer.text()
         return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
-def requested(
-    digest: str,
-    *models: PinnedModel,
-    org: UUID = ORG,
-    kind: Literal["environment", "oci"] = "environment",
-    secrets: Sequence[str] = (),
-) -> Envelope[DeploymentRequested]:
-    """What the deployer says of a new revision."""
-    event = DeploymentRequested(
-        deployment_id=uuid7(),
-        namespace="default",
-        deployment="fox",
-        revision_id=uuid7(),
-        revision=1,
-        target="local",
-        kind=kind,
-        org="default",
-        bento_id=uuid7(),
-        bento_repository="fox",
-        bento_version="v1",
-        bento_digest=digest,
-        models=models,
-        secrets=tuple(secrets),
-    )
-    return Envelope(
-        id=uuid7(),
-        source="/yokocho/deployer",
-        type=event.event_type(),
-        subject="evt",
-        time=datetime.now(UTC),
-        orgid=org,
-        actor="user:1",
-        entityid=event.deployment_id,
-        entityseq=1,
-        correlationid="c1",
-        data=event,
-    )
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from services.builder.domain import Image, Model, Order
 from services.builder.environments import Folders
 from services.builder.errors import ImageGoneError
 from services.builder.service import Builds, Images, Tx
-from tests.support.builder import ORG, requested
+from tests.support.build_requests import requested
+from tests.support.builder import ORG
 
 CAUSE = Cause(actor="service:builder", org_id=ORG, correlation_id="c1")
 MODEL = PinnedModel(repository="m", version="1", digest="sha256:" + "1" * 64)
