@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import threading
 import time
 from pathlib import Path
@@ -117,7 +116,6 @@ def test_a_deployment_from_create_to_delete(
 ) -> None:
     said = client.run("deploy", echo[0], "--name", "lifecycle")
     assert "lifecycle" in said
-    assert re.search(r"image sha256:[0-9a-f]{64} (is complete|exists)", said.replace("\n", " "))
     assert platform.predict("lifecycle", "say", {"text": "hello"}) == (200, "v1: hello")
 
     listed = client.run("deployment", "list", "-o", "json")

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,15 @@ async def test_a_build_that_fails_is_followed_and_says_why(person: Person) -> No
     assert out.count(told["reason"].splitlines()[0]) == 2, "in its log, and at the end"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Also where the tests run in the background, for whose children Ctrl-C is nothing."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 async def test_who_stops_following_leaves_the_build_running(person: Person) -> None:
     process = await person.start("build", "fox:v1")
     assert process.stderr is not None
