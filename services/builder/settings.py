@@ -25,12 +25,23 @@ class RegistriesSettings(BaseModel):
     ca_file: Path | None = Field(
         default=None, description="Authorities (PEM) that are trusted besides the public ones"
     )
+    allowed: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts (JSON list) that bentos and people may name; without any, every one",
+    )
     ecr_role: str | None = Field(
         default=None, description="Role (ARN) that is assumed at Amazon's registries"
     )
 
-    def known(self) -> Known:
-        return Known(self.docker_config, self.plain_http, self.ca_file, self.ecr_role)
+    def known(self, *, images_go_to: str | None) -> Known:
+        own = (images_go_to.partition("/")[0],) if images_go_to and self.allowed else ()
+        return Known(
+            docker_config=self.docker_config,
+            plain_http=self.plain_http,
+            ca_file=self.ca_file,
+            ecr_role=self.ecr_role,
+            allowed=(*self.allowed, *own),
+        )
 
 
 class CommandsSettings(BaseModel):

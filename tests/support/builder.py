@@ -192,6 +192,7 @@ async def building(
     *,
     index_url: str | None = None,
     plain_http: Collection[str] = (),
+    allowed: Collection[str] = (),
     naming: Naming = Naming(),  # noqa: B008 - frozen
     buildah: Buildah | None = None,
     lanes: Lanes = Lanes(),  # noqa: B008 - frozen
@@ -208,13 +209,12 @@ async def building(
     away: set[str] = set()
     app = registry_app(Database(shelves, bind), folder / "blobs", keys=keys, away=away)
     async with served(app) as url, aiohttp.ClientSession() as session:
-        live, wake = Live(), Wake()
+        live, wake, folders = Live(), Wake(), Folders(folder / "builder")
         database = Database(pool, Tx.bind, committed=live.announce)
-        folders = Folders(folder / "builder")
         children = Children(f"test-{folder.name}:build")
         confined = Confinement(children, folders.caches, isolation)
         uv, home = Uv(children, confined, index_url=index_url), partial(_home, session, url, keys)
-        others = Registries(session, Known(plain_http=plain_http))
+        others = Registries(session, Known(plain_http=plain_http, allowed=allowed))
         tools = Tools(uv, children, home, others, naming, buildah, **more)
         peers = _peers(session, url, keys, secrets_url=secrets_url)
         shop = workshop(database, folders, peers=peers, tools=tools, wake=wake, live=live)

@@ -142,7 +142,9 @@ def _tools(
         uv=Uv(children, confined, index_url=settings.index_url),
         children=children,
         home=partial(_home, settings, session),
-        registries=Registries(session, settings.registries.known()),
+        registries=Registries(
+            session, settings.registries.known(images_go_to=settings.image_registry)
+        ),
         naming=Naming(settings.image_name, settings.image_registry),
         buildah=buildah,
         limits=settings.commands.limits(),

@@ -184,3 +184,12 @@ async def test_a_base_image_without_what_is_needed_says_so(yard: Yard, tmp_path:
     await yard.shop.bases.bring(WHO, REFERENCE, layout)
     built = await build(yard, "fox:v1")
     assert (built.status, built.code) == ("failed", "platform-not-supported")
+
+
+async def test_registries_that_the_settings_do_not_name_are_asked_nothing(
+    pool: Pool, shelves: Pool, tmp_path: Path
+) -> None:
+    async with building(pool, shelves, tmp_path, allowed=["ghcr.io"]) as yard:
+        built = await build(yard, "fox:v1", base_image="127.0.0.1:1/base:v1")
+        assert (built.status, built.code) == ("failed", "base-image-absent")
+        assert "the settings allow ghcr.io alone" in str(built.reason)
