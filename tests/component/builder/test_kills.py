@@ -23,7 +23,7 @@ pytestmark = [
     # the test's own registry: what a reader that was killed had open is closed by the collector
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-_LONGEST = 0.4
+_LONGEST = 0.2
 """Seconds in which such a build is complete: a kill later than that would meet nothing."""
 
 
