@@ -206,5 +206,5 @@ def _problem(error: urllib.error.HTTPError) -> tuple[str, str]:
         said = told.get("detail") or told.get("title") or raw
     except (ValueError, AttributeError):
         said = raw or error.reason
-    cure = "`yokocho logs gateway` has more" if error.code >= 500 else ""  # noqa: PLR2004
+    cure = "`yokocho logs gateway` has more" if error.code >= 500 else ""  # noqa: PLR2004 - its own fault
     return f"{said} (HTTP {error.code})", cure

@@ -205,7 +205,7 @@ def _described(told: dict[str, Any]) -> str:
         lines += [("strategy", told["strategy"]), *(("", f"- {why}") for why in told["why"])]
     for number, step in enumerate(told["steps"]):
         shown = f"{_seconds(step['seconds']):>9}  {step['name']}"
-        lines.append(("" if number else "steps", shown + (" (cached)" if step["cached"] else "")))
+        lines.append(("" if number else "steps", shown))
     if told["status"] == "built":
         lines += [("image", told["uri"] or ""), ("digest", told["image_digest"] or "")]
     reason = [harmless(line) for line in (told["reason"] or "").splitlines()]

@@ -115,6 +115,10 @@ class VerificationRefusedError(ServiceError):
         super().__init__(why)
 
 
+class NeedsCommandsError(Exception):
+    """An image cannot be assembled: something has to be run. Its text is a sentence about why."""
+
+
 class OutOfTurnError(Exception):
     """Another build is making just what this one needs."""
 

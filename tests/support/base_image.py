@@ -192,7 +192,7 @@ def _write_layer(file: BinaryIO, tree: Path) -> str:
         hashed = _Hashed(zipped)  # type: ignore[arg-type] # it is written to, and nothing else
         with (
             tarfile.open(tree) as source,
-            tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as target,  # type: ignore[call-overload]
+            tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as target,  # type: ignore[call-overload]  # it only writes
         ):
             for member in sorted(source, key=lambda each: each.name):
                 if not _UNNEEDED.match(member.name):

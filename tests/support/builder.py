@@ -44,6 +44,7 @@ OTHER: Final = UUID(int=2)
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ENDED: Final = frozenset({"built", "failed", "cancelled"})
 ADA: Final = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
+CALLER: Final = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
 
 
 @dataclass
@@ -80,11 +81,14 @@ class Yard:
         org: UUID = ORG,
         image: Mapping[str, Any] | None = None,
         source: str = "",
-        files: Mapping[str, str] | None = None,
+        files: Mapping[str, str | None] | None = None,
         models: Sequence[str] = (),
         envs: Sequence[Mapping[str, str]] = (),
     ) -> str:
-        """Digest of a bento; by default one that asks for the stand-in wheel alone."""
+        """Digest of a bento; by default one that asks for the stand-in wheel alone.
+
+        ``files`` are added, or with None left out.
+        """
         name, _, version = tag.partition(":")
         described = {
             "name": name,
@@ -94,13 +98,15 @@ class Yard:
             "envs": [*envs],
         }
         lines = "\n".join(requirements or [self.wheel])
-        packed = {
+        packed: dict[str, str | None] = {
             "bento.yaml": yaml.safe_dump(described),
             "env/python/requirements.txt": lines,
+            "env/docker/entrypoint.sh": "#!/bin/bash\n",
             "src/service.py": source or f"# {tag}",
             **(files or {}),
         }
-        return await self._push("bento", name, version, files=packed, org=org, models=models)
+        there = {name: text for name, text in packed.items() if text is not None}
+        return await self._push("bento", name, version, files=there, org=org, models=models)
 
     async def push_model(self, tag: str) -> str:
         name, _, version = tag.partition(":")
@@ -125,10 +131,9 @@ class Yard:
     async def order(self, tag: str, wish: Wish) -> UUID:
         """Id of the build of a container image that somebody asks for."""
         repository, _, version = tag.partition(":")
-        who = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
-        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(who))
-        with bound(Cause(who.actor, ORG, "c1")):
-            return (await self.builds.order(who, bento, wish)).id
+        bento = await self.shop.registry.resolve(repository, version, OrgRef.of(CALLER))
+        with bound(Cause(CALLER.actor, ORG, "c1")):
+            return (await self.builds.order(CALLER, bento, wish)).id
 
     def home(self, org: OrgRef) -> Remote:
         """The registry, as the builder sees it."""

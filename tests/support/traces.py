@@ -33,7 +33,7 @@ async def dumped(pool: Pool) -> bytes:
     )
     rows: list[str] = []
     for table in tables:
-        every = f"SELECT to_jsonb(each)::text AS row FROM {table['name']} AS each"  # noqa: S608
+        every = f"SELECT to_jsonb(each)::text AS row FROM {table['name']} AS each"  # noqa: S608 - from the catalogue
         rows += [row["row"] for row in await pool.fetch(every)]
     return "\n".join(rows).encode()
 

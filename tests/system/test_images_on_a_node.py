@@ -43,7 +43,7 @@ def lab(port: int) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def bench(lab: Lab, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     assert lab.kubeconfig
-    told = {"YOKOCHO_HOST": "0.0.0.0", "YOKOCHO_PUBLIC_URL": f"http://{MACHINE}:{port}"}  # noqa: S104
+    told = {"YOKOCHO_HOST": "0.0.0.0", "YOKOCHO_PUBLIC_URL": f"http://{MACHINE}:{port}"}  # noqa: S104 - the node asks
     platform = Reached(tmp_path_factory.mktemp("platform") / "home", port, told)
     try:
         platform.up()

@@ -78,7 +78,7 @@ def command(
     binaries: Binaries, data: Path, *, port: int, environment: Mapping[str, str]
 ) -> Command:
     """The server in the foreground."""
-    settings = _SETTINGS | (_SINCE_18 if binaries.major >= 18 else {}) | {"port": str(port)}  # noqa: PLR2004
+    settings = _SETTINGS | (_SINCE_18 if binaries.major >= 18 else {}) | {"port": str(port)}  # noqa: PLR2004 - as named
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     return Command(
         argv=(*as_nobody(), str(binaries.folder / "postgres"), "-D", str(data), *options),

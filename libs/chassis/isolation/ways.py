@@ -86,14 +86,14 @@ class Bubblewrap:
 
     def told(self, command: Command, sight: Sight) -> tuple[bytes, ...]:
         words = [*_NAMESPACES, *self._rights(), "--chdir", str(sight.start_in or command.cwd)]
-        words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
+        words += ("--tmpfs", "/", "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108 - inside
         for source, path, writable in sight.mounts:
             for folder in (*path.parents,)[-2::-1]:  # what it makes by itself is for root alone
                 words += ("--dir", str(folder))
             words += ("--bind" if writable else "--ro-bind", str(source), str(path))
         for path, target in sight.links:
             words += ("--symlink", target, str(path))
-        words += ("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108
+        words += ("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108 - same
         for device in sight.devices:
             words += ("--dev-bind", str(device), str(device))
         words += ("--remount-ro", "/dev", "--remount-ro", "/")

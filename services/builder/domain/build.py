@@ -109,7 +109,6 @@ class Step:
     name: str
     began_at: datetime
     seconds: float | None = None
-    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

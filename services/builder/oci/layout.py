@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -106,7 +107,7 @@ class Layout:
         """The digest of what is there afterwards. Nothing is sent of what was there."""
         for each in image.layers:
             if not await remote.has_blob(repository, each.digest):
-                await remote.push(repository, lambda each=each: self.blob(each))  # type: ignore[misc]
+                await remote.push(repository, partial(self.blob, each))
         await remote.push_bytes(repository, self._content(image.config))
         return await remote.put_manifest(
             repository, reference, image.manifest, image.descriptor.media_type

@@ -20,6 +20,7 @@ from services.builder.oci.reference import is_digest
 LIMIT: Final = 4 * 2**20
 """Bytes of a manifest: what the specification says that everybody may count on."""
 ACCEPT: Final = ", ".join(sorted(MANIFESTS | INDEXES))
+_SCHEMA: Final = 2
 _MOST_LISTED: Final = 10_000
 
 
@@ -50,7 +51,7 @@ def media_type_of(content_type: str, content: bytes) -> str:
     if index and ("layers" in document or "config" in document):
         raise BuildFailedError("image-invalid", "a manifest that is an index as well")
     found = own or (told if told in MANIFESTS | INDEXES else OCI_INDEX if index else OCI_MANIFEST)
-    if document.get("schemaVersion") != 2 or found not in (INDEXES if index else MANIFESTS):  # noqa: PLR2004
+    if document.get("schemaVersion") != _SCHEMA or found not in (INDEXES if index else MANIFESTS):
         raise BuildFailedError("image-invalid", f"a manifest of type {found!r:.100} is not known")
     return str(found)
 

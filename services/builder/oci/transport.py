@@ -95,7 +95,7 @@ class Transport:
         wished = error.retry_after.total_seconds() if error.retry_after else 0.0
         if turn >= self.patience.attempts or wished > self.patience.longest_pause:
             raise error
-        own = self.patience.pause * 2 ** (turn - 1) * random.uniform(0.5, 1)  # noqa: S311
+        own = self.patience.pause * 2 ** (turn - 1) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         await asyncio.sleep(max(wished, own))
 
     @asynccontextmanager

@@ -75,6 +75,7 @@ class About:
             platforms=tuple(each.name for each in self.platforms),
             bento=self._bento(),
             options={},
+            secrets=tuple(self.due.plan["given"]),
             models=self._models(),
             base=None if several else self.platforms[0].base,
             locks=tuple(
@@ -103,8 +104,8 @@ class About:
 
 def plans_of(due: Due) -> list[dict[str, Any]]:
     """One for each platform, as they were stored."""
-    found = due.plan if isinstance(due.plan, list) else [due.plan]
-    return [dict(each) for each in found]
+    found = due.plan["plan"]
+    return [dict(each) for each in (found if isinstance(found, list) else [found])]
 
 
 def subject_of(to: Destination, described: Descriptor) -> Subject:

@@ -8,12 +8,12 @@ from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
 from services.builder import plan
 from services.builder.domain import Asked, BaseImage, BasePython, Made, Target
-from services.builder.errors import BuildFailedError
+from services.builder.errors import BuildFailedError, NeedsCommandsError
 from services.builder.service.bases import Bases
 from services.builder.service.containers import Prepared, Task
 from services.builder.service.layering import Layering, Work
 from services.builder.service.pushing import Pushing
-from services.builder.service.resolving import Resolving
+from services.builder.service.resolving import ENTRYPOINT, Resolving
 from services.builder.service.tx import Tx
 
 DEFAULT_PLATFORM: Final = "linux/amd64"
@@ -30,6 +30,8 @@ class Assembling:
 
     async def prepare(self, task: Task) -> Prepared:
         """A plan for each platform: one image, or an index of several."""
+        if ENTRYPOINT not in task.described.files:
+            raise BuildFailedError("archive-invalid", f"the bento has no {ENTRYPOINT}")
         platforms = sorted(set(task.job.order.wish.platforms)) or [DEFAULT_PLATFORM]
         works = [await self._planned(task, each) for each in platforms]
         plans = [each.plan for each in works]
@@ -46,6 +48,8 @@ class Assembling:
             digest=order.wish.base(platform),
         )
         task.job.progress.note(f"on {base.reference}@{base.digest}")
+        if not base.has_bash:
+            raise NeedsCommandsError(f"{base.reference} has no bash, which starts every bento")
         python = _python(asked, base)
         target = Target(python.version, plan.platform_of_uv(platform, base.libc))
         lock = await self._resolving.lock(task.job, task.requirements, target)

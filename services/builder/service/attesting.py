@@ -63,6 +63,9 @@ class Attesting:
         except (BuildFailedError, SupplyError) as error:
             log.warning("image.not_attested", digest=due.image_digest, why=str(error))
             await self._end(due, "failed")
+        except Exception as error:  # whatever it is, other images are not to wait for this one
+            log.exception("image.attesting_crashed", digest=due.image_digest)
+            await self._put_off(due, f"{type(error).__name__}: {error}")
         else:
             await self._end(due, "done")
         return True

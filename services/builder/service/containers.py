@@ -20,7 +20,7 @@ from services.builder.domain import (
     Wish,
 )
 from services.builder.environments import NeedsBuildingError
-from services.builder.errors import BuildFailedError
+from services.builder.errors import BuildFailedError, NeedsCommandsError
 from services.builder.service.builds import Builds
 from services.builder.service.finished import Finished
 from services.builder.service.giving import Giving
@@ -121,9 +121,11 @@ class Containers:
         try:
             return await self._with(task)
         except NeedsBuildingError as error:
-            if task.job.order.wish.strategy is Strategy.ASSEMBLE:
-                raise BuildFailedError("strategy-impossible", str(error)) from error
             why = f"a package has no wheel that fits: {error}"
+        except NeedsCommandsError as error:
+            why = str(error)
+        if task.job.order.wish.strategy is Strategy.ASSEMBLE:
+            raise BuildFailedError("strategy-impossible", why)
         return await self._with(
             replace(task, choice=Choice(Strategy.BUILDAH, (why,), compiles=True))
         )
@@ -134,10 +136,9 @@ class Containers:
         job = await self._giving.give(task.job, task.asked, task.choice.strategy)
         task = replace(task, job=job)
         prepared = await strategy.prepare(task)
-        if not job.given:
-            return task, prepared
-        body = {"plan": prepared.body, "given": sorted(job.given.variables)}
-        digest = plan.digest([prepared.digest, *job.given.marks])
+        given = job.given
+        digest = plan.digest([prepared.digest, *given.marks]) if given else prepared.digest
+        body = {"plan": prepared.body, "given": sorted(given.variables)}
         return task, replace(prepared, digest=digest, body=body)
 
     def _strategy(self, task: Task) -> ContainerStrategy:

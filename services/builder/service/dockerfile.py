@@ -15,8 +15,8 @@ from services.builder.errors import BuildFailedError
 from services.builder.oci import open_layout
 from services.builder.service.bases import Bases
 from services.builder.service.containers import Prepared, Task
+from services.builder.service.resolving import DOCKERFILE
 
-_DOCKERFILE: Final = "env/docker/Dockerfile"
 _PLATFORMS: Final = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 
@@ -38,8 +38,8 @@ class Dockerfiles:
 
     async def prepare(self, task: Task) -> Prepared:
         order = task.job.order
-        if _DOCKERFILE not in task.described.files:
-            raise BuildFailedError("archive-invalid", f"the bento has no {_DOCKERFILE}")
+        if DOCKERFILE not in task.described.files:
+            raise BuildFailedError("archive-invalid", f"the bento has no {DOCKERFILE}")
         own = _PLATFORMS.get(machine.machine(), "linux/amd64")
         if any(each != own for each in order.wish.platforms):
             raise BuildFailedError(
@@ -71,7 +71,7 @@ class Dockerfiles:
             await self._builder.build(
                 Recipe(
                     context=context,
-                    dockerfile=context / _DOCKERFILE,
+                    dockerfile=context / DOCKERFILE,
                     base=layout,
                     secrets=job.given.variables,
                     labels={"dev.yokocho.bento": job.order.bento},

@@ -17,7 +17,9 @@ from services.builder.service.tx import Tx
 _DESCRIPTION_BYTES: Final = 16 * 2**20
 _REQUIREMENTS: Final = ("env/python/requirements.lock.txt", "env/python/requirements.txt")
 """The first that is there: clients before 1.3 write a lock beside what they were told."""
-_FILES: Final = ("env/docker/Dockerfile", "env/docker/entrypoint.sh")
+DOCKERFILE: Final = "env/docker/Dockerfile"
+ENTRYPOINT: Final = "env/docker/entrypoint.sh"
+_FILES: Final = (DOCKERFILE, ENTRYPOINT)
 
 _NOT_ISOLATED: Final = (
     "a package has to be built from source, which runs its code; several organisations build here,"

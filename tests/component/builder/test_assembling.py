@@ -19,7 +19,6 @@ from tests.support.little_image import PYTHON_FILES, little_image
 from tests.support.oci_registries import registry_of
 
 NAME = "yatai-bentos"
-FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
 IMAGE = {"python_version": "3.11"}
 
 
@@ -30,7 +29,7 @@ async def home(yard: Yard) -> Remote:
 
 
 async def build(yard: Yard, tag: str, wish: Wish | None = None, **image: Any) -> BuildView:
-    await yard.push(tag, image={**IMAGE, **image}, files=FILES)
+    await yard.push(tag, image={**IMAGE, **image})
     return await again(yard, tag, wish)
 
 
@@ -106,7 +105,7 @@ async def test_a_model_is_a_layer_that_bentos_share(yard: Yard, home: Remote) ->
     digest = await yard.push_model("weights:m1")
     model = PinnedModel(repository="weights", version="m1", digest=digest)
     for tag in ("fox:v1", "hen:v1"):
-        await yard.push(tag, image=IMAGE, files=FILES, models=["weights:m1"])
+        await yard.push(tag, image=IMAGE, models=["weights:m1"])
     one, other = await again(yard, "fox:v1"), await again(yard, "hen:v1")
     assert (await layers(home, one))[:-1] == (await layers(home, other))[:-1]
     found = await members(home, one)
@@ -176,6 +175,24 @@ async def test_base_images_come_from_other_registries_and_images_go_there(
             assert (onto.status, onto.code) == ("built", None), onto.reason
             pinned = (await yard.shop.bases.all(ORG))[0]
             assert (pinned.reference, pinned.source) == (reference, "pull")
+
+
+async def test_a_base_image_without_bash_is_not_assembled_on(yard: Yard, tmp_path: Path) -> None:
+    """Clients' default commands, which are left out, would have installed it."""
+    files = {name: text for name, text in PYTHON_FILES.items() if name != "bin/bash"}
+    await yard.shop.bases.bring(WHO, REFERENCE, little_image(tmp_path / "base", files=files))
+    built = await build(yard, "fox:v1", commands=sorted(DEFAULT_COMMANDS)[:1])
+    assert (built.status, built.code) == ("failed", "strategy-unavailable"), "there is no buildah"
+    assert "has no bash, which starts every bento" in str(built.reason)
+    forced = await again(yard, "fox:v1", Wish(Strategy.ASSEMBLE))
+    assert (forced.status, forced.code) == ("failed", "strategy-impossible")
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_bento_that_nothing_starts_is_refused(yard: Yard) -> None:
+    await yard.push("fox:v1", image=IMAGE, files={"env/docker/entrypoint.sh": None})
+    built = await again(yard, "fox:v1")
+    assert (built.status, built.code) == ("failed", "archive-invalid")
 
 
 async def test_a_base_image_without_what_is_needed_says_so(yard: Yard, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import (
 from libs.chassis.client import OrgRef
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Pool
-from libs.contracts.identity import Principal
 from services.builder.domain import BuildView, Verifies, Wish
 from services.builder.errors import ImageGoneError, VerificationRefusedError
 from services.builder.oci import Remote
@@ -25,11 +24,9 @@ from services.builder.supply.manifests import CYCLONEDX, DSSE, IN_TOTO
 from services.builder.supply.pem import signing_key, verifying_keys
 from services.builder.supply.provenance import from_statement
 from tests.support.based import WHO, on_base
-from tests.support.builder import ADA, ORG, OTHER, Yard, building
+from tests.support.builder import CALLER, ORG, OTHER, Yard, building
 
-CALLER = Principal(actor="user:1", issuer="gateway", org_id=ORG, org="default", person=ADA)
 NAME = "yatai-bentos"
-FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ async def home(yard: Yard) -> Remote:
 
 async def built(yard: Yard, tag: str, wish: Wish | None = None) -> BuildView:
     """Built, with all that belongs to it."""
-    await yard.push(tag, image={"python_version": "3.11"}, files=FILES)
+    await yard.push(tag, image={"python_version": "3.11"})
     view = await yard.ended(await yard.order(tag, wish or Wish()))
     assert view.status == "built", view.reason
     while await yard.shop.attesting.turn():
@@ -103,6 +100,15 @@ async def test_a_registry_that_is_away_puts_it_off(yard: Yard, home: Remote, poo
     assert await yard.shop.attesting.turn()
     [row] = await pool.fetch("SELECT attest, attest_attempts FROM build")
     assert dict(row) == {"attest": "due", "attest_attempts": 1}
+
+
+async def test_one_that_cannot_be_attested_keeps_no_other_waiting(
+    yard: Yard, home: Remote, pool: Pool
+) -> None:
+    await built(yard, "fox:v1")
+    await pool.execute("UPDATE build SET attest = 'due', plan = '{}'")
+    other = await built(yard, "hen:v1")
+    assert IN_TOTO in await beside(home, str(other.image_digest))
 
 
 async def test_an_image_is_built_again_from_its_provenance(yard: Yard, home: Remote) -> None:

@@ -11,7 +11,6 @@ from tests.support.private_index import private_index
 from tests.support.tiny import stand_in_wheel
 from tests.support.twenty import sauce
 
-FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
 PASSWORD = "s3cret/@"
 
 
@@ -26,7 +25,7 @@ async def test_its_password_is_in_no_log_and_no_reason(
             await yard.shop.bases.bring(OrgRef(ORG, "default"), "python:3.11-slim", layout)
             said = []
             for tag, package in (("fox:v1", "house-sauce"), ("hen:v1", "no-such-sauce")):
-                await yard.push(tag, package, image={"python_version": "3.11"}, files=FILES)
+                await yard.push(tag, package, image={"python_version": "3.11"})
                 build = await yard.ended(await yard.order(tag, Wish()))
                 said.append((build.status, build.code))
                 assert "s3cret" not in f"{yard.log(build.id)} {build.reason}"

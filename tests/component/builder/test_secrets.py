@@ -7,10 +7,11 @@ import pytest
 
 from libs.chassis.postgres import Pool
 from services.builder.domain import BuildView, Wish
+from services.builder.errors import VerificationRefusedError
 from services.deployer.domain.secret import Stage
 from tests.support import postgres
 from tests.support.based import on_base
-from tests.support.builder import Yard, building
+from tests.support.builder import CALLER, Yard, building
 from tests.support.builder_api import answering
 from tests.support.locked_index import REQUIREMENT, PrivateIndex, private_index
 from tests.support.postgres import PostgresServer
@@ -19,7 +20,6 @@ from tests.support.traces import dumped, files_with, traces
 
 USER = "ada-of-the-packages"
 PASSWORD = "to&ourselves/42+x"
-FILES = {"env/docker/entrypoint.sh": "#!/bin/bash\n"}
 IMAGE = {"python_version": "3.11"}
 
 
@@ -58,7 +58,7 @@ async def test_a_private_index_is_resolved_and_installed_from(
     yard: Yard, kept: Safe, index: PrivateIndex, pool: Pool
 ) -> None:
     await on_base(yard)
-    await yard.push("fox:v1", REQUIREMENT, image=IMAGE, files=FILES)
+    await yard.push("fox:v1", REQUIREMENT, image=IMAGE)
     await kept.keep("index", UV_INDEX_URL=index.address, TOKEN="not-for-uv-at-all")
     built = await build(yard, "index")
     assert (built.status, built.strategy) == ("built", "assemble"), built.reason
@@ -66,6 +66,9 @@ async def test_a_private_index_is_resolved_and_installed_from(
     said = yard.log(built.id)
     assert "given in secret: UV_DEFAULT_INDEX" in said
     assert not traces("not-for-uv-at-all", said.encode())
+    assert await yard.shop.attesting.turn()
+    with pytest.raises(VerificationRefusedError, match="its build used secrets"):
+        await yard.shop.verifying.rebuild(CALLER, str(built.image_digest))
     await nowhere(PASSWORD, yard, pool)
 
 
@@ -74,7 +77,7 @@ async def test_without_its_password_uv_says_why_and_shows_none(
     yard: Yard, kept: Safe, index: PrivateIndex, *, password: str, pool: Pool
 ) -> None:
     await on_base(yard)
-    await yard.push("fox:v1", REQUIREMENT, image=IMAGE, files=FILES)
+    await yard.push("fox:v1", REQUIREMENT, image=IMAGE)
     wrong = PrivateIndex(index.url, USER, password) if password else index
     await kept.keep("index", UV_INDEX_URL=wrong.address if password else index.url)
     built = await build(yard, "index")
@@ -116,7 +119,7 @@ async def test_a_changed_secret_builds_anew_and_the_same_does_not(
     yard: Yard, kept: Safe, index: PrivateIndex
 ) -> None:
     await on_base(yard)
-    await yard.push("fox:v1", REQUIREMENT, image=IMAGE, files=FILES)
+    await yard.push("fox:v1", REQUIREMENT, image=IMAGE)
     await kept.keep("index", UV_INDEX_URL=index.address)
     first, second = await build(yard, "index"), await build(yard, "index")
     assert (second.reused, second.plan_digest) == (True, first.plan_digest), second.reason
@@ -131,7 +134,7 @@ async def test_a_secret_that_is_not_there_for_builds_fails_them_by_name(
     yard: Yard, kept: Safe, *, name: str, words: str
 ) -> None:
     await on_base(yard)
-    await yard.push("fox:v1", image=IMAGE, files=FILES)
+    await yard.push("fox:v1", image=IMAGE)
     await kept.keep("running", Stage.RUNTIME, TOKEN="abcd")
     built = await build(yard, name)
     assert (built.status, built.code) == ("failed", "secret-absent"), built.reason
@@ -142,7 +145,7 @@ async def test_a_secret_that_is_not_there_for_builds_fails_them_by_name(
 async def test_a_variable_that_only_commands_could_read_is_left_out_in_words(yard: Yard) -> None:
     await on_base(yard)
     envs = [{"name": "HUB_TOKEN", "stage": "build", "value": ""}]
-    await yard.push("fox:v1", image=IMAGE, files=FILES, envs=envs)
+    await yard.push("fox:v1", image=IMAGE, envs=envs)
     built = await build(yard)
     assert built.status == "built", built.reason
     assert "left out, as nothing that could read it is run: HUB_TOKEN" in yard.log(built.id)
@@ -151,7 +154,7 @@ async def test_a_variable_that_only_commands_could_read_is_left_out_in_words(yar
 async def test_an_index_that_the_bento_leaves_open_has_to_be_given(yard: Yard) -> None:
     await on_base(yard)
     envs = [{"name": "UV_INDEX_URL", "stage": "build", "value": ""}]
-    await yard.push("fox:v1", image=IMAGE, files=FILES, envs=envs)
+    await yard.push("fox:v1", image=IMAGE, envs=envs)
     built = await build(yard)
     assert (built.status, built.code) == ("failed", "variable-absent")
     assert "UV_INDEX_URL" in str(built.reason)
@@ -163,7 +166,7 @@ async def test_an_index_that_the_bento_leaves_open_has_to_be_given(yard: Yard) -
 async def test_a_build_is_asked_for_with_names_of_secrets(
     yard: Yard, *, secrets: list[str], status: int
 ) -> None:
-    await yard.push("fox:v1", image=IMAGE, files=FILES)
+    await yard.push("fox:v1", image=IMAGE)
     async with answering(yard) as url:
         body = {"bento": "fox:v1", "secrets": secrets}
         async with yard.session.post(f"{url}/api/builds", json=body) as answer:

@@ -73,7 +73,7 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 def test_what_is_built_of_its_parts_is_a_reference(
     parts: list[str],
     tag: str,
-    digest: bool,  # noqa: FBT001
+    digest: bool,  # noqa: FBT001 - hypothesis gives it
 ) -> None:
     text = f"r.example.com/{'/'.join(parts)}:{tag}{'@' + DIGEST if digest else ''}"
 

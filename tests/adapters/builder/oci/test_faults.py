@@ -135,7 +135,7 @@ async def test_a_registry_says_how_long_to_wait(
     bad: BadRegistry, remote: Remote, form: str
 ) -> None:
     digest = bad.keep(BLOB)
-    said = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)  # noqa: TID251
+    said = "1" if form == "seconds" else formatdate(time.time() + 2, usegmt=True)  # noqa: TID251 - HTTP's
     bad.faults = [status(429, Retry_After=said)]
     begun = time.monotonic()
 
@@ -197,7 +197,7 @@ async def test_nobody_at_an_address_is_a_passing_trouble(session: aiohttp.Client
 async def test_what_is_no_manifest_is_refused(
     bad: BadRegistry, remote: Remote, answer: object, code: str
 ) -> None:
-    bad.always = answer  # type: ignore[assignment]
+    bad.always = answer  # type: ignore[assignment]  # as a fault
 
     with pytest.raises(BuildFailedError) as refused:
         await remote.manifest("team/iris", "v1")

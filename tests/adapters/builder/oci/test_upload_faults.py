@@ -42,7 +42,7 @@ def remote(bad: BadRegistry, session: aiohttp.ClientSession) -> Remote:
 async def test_an_upload_is_made_again(
     bad: BadRegistry, remote: Remote, faults: list[object], made: int
 ) -> None:
-    bad.faults = faults  # type: ignore[assignment]
+    bad.faults = faults  # type: ignore[assignment]  # lists vary
     times = 0
 
     def make() -> AsyncIterator[bytes]:
@@ -115,7 +115,7 @@ async def test_who_takes_no_bytes_is_given_up(
 async def test_a_full_registry_is_full(
     bad: BadRegistry, remote: Remote, answer: object, words: str
 ) -> None:
-    bad.faults = [good, good, answer]  # type: ignore[list-item]
+    bad.faults = [good, good, answer]  # type: ignore[list-item]  # as a fault
 
     with pytest.raises(RegistryFullError, match=words) as full:
         await remote.push("team/iris", pieces)
