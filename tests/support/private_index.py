@@ -18,20 +18,29 @@ from typing_extensions import override
 
 
 @dataclass(slots=True)
-class Index:
-    """``taken`` are names of files that were fetched."""
+class PrivateIndex:
+    """``asked`` are the paths that somebody with the right password asked for."""
 
     shelf: Path
     user: str
     password: str
     port: int = 0
-    taken: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        """As a person writes it into a setting."""
+        return f"http://127.0.0.1:{self.port}/simple"
+
+    @property
+    def address(self) -> str:
+        """With everything that opens it, as a person writes it into a setting."""
         secret = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return f"http://{secret}@127.0.0.1:{self.port}/simple"
+        return self.url.replace("://", f"://{secret}@")
+
+    @property
+    def taken(self) -> set[str]:
+        """Names of files that were fetched."""
+        return {path.rpartition("/")[2] for path in self.asked if path.startswith("/files/")}
 
     def admits(self, header: str | None) -> bool:
         secret = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
@@ -44,11 +53,13 @@ class Index:
 
 
 @contextmanager
-def private_index(shelf: Path, *requirements: str, user: str, password: str) -> Iterator[Index]:
+def private_index(
+    shelf: Path, *requirements: str, user: str, password: str
+) -> Iterator[PrivateIndex]:
     """With the wheels of ``requirements``, and what ``shelf`` has already."""
     if requirements:
         _fill(shelf, requirements)
-    index = Index(shelf, user, password)
+    index = PrivateIndex(shelf, user, password)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, index))
     index.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever)
@@ -77,7 +88,7 @@ def _project(file: str) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, index: Index, *arguments: Any) -> None:
+    def __init__(self, index: PrivateIndex, *arguments: Any) -> None:
         self._index = index
         super().__init__(*arguments)
 
@@ -85,10 +96,11 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, name = unquote(self.path).strip("/").partition("/")
         if not self._index.admits(self.headers.get("Authorization")):
             self._say(401, b"")
-        elif kind == "simple" and (page := self._index.page(name)):
+            return
+        self._index.asked.append(unquote(self.path))
+        if kind == "simple" and (page := self._index.page(name)):
             self._say(200, page.encode(), "text/html")
         elif kind == "files" and (file := self._index.shelf / Path(name).name).is_file():
-            self._index.taken.append(file.name)
             self._say(200, file.read_bytes(), "application/octet-stream")
         else:
             self._say(404, b"")

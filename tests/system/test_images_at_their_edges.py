@@ -85,7 +85,7 @@ def test_packages_come_from_an_index_that_asks_who_is_there(tmp_path: Path) -> N
     shelf = tmp_path / "shelf"
     sauce(shelf)
     with private_index(shelf, "bentoml==1.4.39", user="cook", password="s3cret/@") as index:
-        told = {"YOKOCHO_BUILDER_INDEX_URL": index.url, "UV_CACHE_DIR": str(tmp_path / "cache")}
+        told = {"YOKOCHO_BUILDER_INDEX_URL": index.address, "UV_CACHE_DIR": str(tmp_path / "cache")}
         with running(tmp_path / "home", env=told) as platform:
             imager = Imager(platform, tmp_path / "images")
             imager.folder.mkdir()

@@ -20,7 +20,7 @@ async def test_its_password_is_in_no_log_and_no_reason(
     shelf = tmp_path / "shelf"
     sauce(shelf).with_name("bentoml-1.4.0-py3-none-any.whl").write_bytes(stand_in_wheel())
     with private_index(shelf, user="cook", password=PASSWORD) as index:
-        async with building(pool, shelves, tmp_path, index_url=index.url) as yard:
+        async with building(pool, shelves, tmp_path, index_url=index.address) as yard:
             layout = little_image(tmp_path / "base")
             await yard.shop.bases.bring(OrgRef(ORG, "default"), "python:3.11-slim", layout)
             said = []
@@ -30,4 +30,4 @@ async def test_its_password_is_in_no_log_and_no_reason(
                 said.append((build.status, build.code))
                 assert "s3cret" not in f"{yard.log(build.id)} {build.reason}"
     assert said == [("built", None), ("failed", "requirements-unresolvable")]
-    assert set(index.taken) == {each.name for each in shelf.iterdir()}
+    assert index.taken == {each.name for each in shelf.iterdir()}

@@ -1,6 +1,7 @@
 """Secrets that builds are given: who gets which, what depends on them, and where they are not."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from tests.support import postgres
 from tests.support.based import on_base
 from tests.support.builder import CALLER, Yard, building
 from tests.support.builder_api import answering
-from tests.support.locked_index import REQUIREMENT, PrivateIndex, private_index
 from tests.support.postgres import PostgresServer
+from tests.support.private_index import PrivateIndex, private_index
 from tests.support.safe import Safe, safe
+from tests.support.tiny import stand_in_wheel
 from tests.support.traces import dumped, files_with, traces
 
+REQUIREMENT = "bentoml==1.4.0"
 USER = "ada-of-the-packages"
 PASSWORD = "to&ourselves/42+x"
 IMAGE = {"python_version": "3.11"}
@@ -40,8 +43,11 @@ async def yard(pool: Pool, shelves: Pool, tmp_path: Path, kept: Safe) -> AsyncIt
 
 
 @pytest.fixture
-async def index(tmp_path: Path) -> AsyncIterator[PrivateIndex]:
-    async with private_index(tmp_path, user=USER, password=PASSWORD) as index:
+def index(tmp_path: Path) -> Iterator[PrivateIndex]:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    (shelf / "bentoml-1.4.0-py3-none-any.whl").write_bytes(stand_in_wheel())
+    with private_index(shelf, user=USER, password=PASSWORD) as index:
         yield index
 
 
@@ -62,7 +68,7 @@ async def test_a_private_index_is_resolved_and_installed_from(
     await kept.keep("index", UV_INDEX_URL=index.address, TOKEN="not-for-uv-at-all")
     built = await build(yard, "index")
     assert (built.status, built.strategy) == ("built", "assemble"), built.reason
-    assert [each for each in index.asked if each.startswith("/files/")]
+    assert index.taken
     said = yard.log(built.id)
     assert "given in secret: UV_DEFAULT_INDEX" in said
     assert not traces("not-for-uv-at-all", said.encode())
@@ -78,7 +84,7 @@ async def test_without_its_password_uv_says_why_and_shows_none(
 ) -> None:
     await on_base(yard)
     await yard.push("fox:v1", REQUIREMENT, image=IMAGE)
-    wrong = PrivateIndex(index.url, USER, password) if password else index
+    wrong = replace(index, password=password)
     await kept.keep("index", UV_INDEX_URL=wrong.address if password else index.url)
     built = await build(yard, "index")
     assert (built.status, built.code) == ("failed", "requirements-unresolvable")
