@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 
 _CLAIM: Final = """
 INSERT INTO inbox (consumer, event_id) VALUES ($1, $2)
@@ -14,7 +14,8 @@ RETURNING true
 
 
 _CLAIM_ALL: Final = """
-INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
+INSERT INTO inbox (consumer, event_id)
+SELECT $1, id FROM unnest($2::text[]::uuid[]) AS id ORDER BY id
 ON CONFLICT (consumer, event_id) DO NOTHING
 RETURNING event_id
 """
@@ -33,5 +34,5 @@ class Inbox:
 
     async def claim_all(self, consumer: str, event_ids: Collection[UUID]) -> set[UUID]:
         """Those of the ids that nobody had claimed."""
-        rows = await self._connection.fetch(_CLAIM_ALL, consumer, list(event_ids))
+        rows = await self._connection.fetch(_CLAIM_ALL, consumer, texts(event_ids))
         return {row["event_id"] for row in rows}

@@ -1,7 +1,7 @@
 """Connections and transactions. The only module that opens either."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -119,6 +119,15 @@ async def create_pool(
                 await pool.close()
         except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
             pool.terminate()
+
+
+def texts(values: Iterable[object]) -> list[str]:
+    """For a parameter ``$1::text[]::uuid[]``.
+
+    About every other kind of array asyncpg asks the server once per connection, which takes 10 ms
+    of whatever waits for the connection.
+    """
+    return [str(each) for each in values]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ _FIRST = """
     FROM log_entry
     WHERE org_id = $1
       AND seq > $2
-      AND (cardinality($3::text[]) = 0 OR short_name = ANY($3))
+      AND (cardinality($3::text[]) = 0 OR short_name = ANY ($3::text[]))
       AND ($4::uuid IS NULL OR entity_id = $4)
       AND ($5::text IS NULL OR correlation_id = $5)
       AND ($6::text IS NULL OR actor = $6)
@@ -40,7 +40,7 @@ _LAST = """
     FROM log_entry
     WHERE org_id = $1
       AND seq > $2
-      AND (cardinality($3::text[]) = 0 OR short_name = ANY($3))
+      AND (cardinality($3::text[]) = 0 OR short_name = ANY ($3::text[]))
       AND ($4::uuid IS NULL OR entity_id = $4)
       AND ($5::text IS NULL OR correlation_id = $5)
       AND ($6::text IS NULL OR actor = $6)

@@ -18,7 +18,7 @@ from libs.chassis.bus.streams import MAX_AGE, StreamState
 from libs.chassis.errors import ServiceError
 from libs.chassis.lifecycle import Wake
 from libs.chassis.metrics import PUBLISHED
-from libs.chassis.postgres import Connection, Pool, acquired
+from libs.chassis.postgres import Connection, Pool, acquired, texts
 from libs.contracts.bus import log_of, stream_of
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ WHERE published_at IS NULL ORDER BY id LIMIT $1
 """
 _MARK: Final = """
 UPDATE outbox SET published_at = clock_timestamp(), stream_seq = said.seq
-FROM unnest($1::uuid[], $2::bigint[]) AS said (id, seq)
+FROM unnest($1::text[]::uuid[], $2::text[]::bigint[]) AS said (id, seq)
 WHERE outbox.id = said.id AND outbox.id >= $3
 """
 _PLACE: Final = "SELECT stream_created, last_seq FROM outbox_relay WHERE stream = $1"
@@ -223,7 +223,7 @@ class Relay:
     async def _mark(
         self, connection: Connection, ids: Sequence[UUID], sequences: Sequence[int]
     ) -> None:
-        await connection.execute(_MARK, ids, sequences, min(ids))
+        await connection.execute(_MARK, texts(ids), texts(sequences), min(ids))
 
 
 def in_entity_order(rows: Sequence[Row]) -> list[Row]:

@@ -9,7 +9,7 @@ import asyncpg
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 from services.builder.domain import (
     BuildView,
     Ended,
@@ -41,19 +41,19 @@ UPDATE build
 SET status = 'running', started_at = coalesce(started_at, now()), attempts = attempts + 1
 WHERE id = (
     SELECT id FROM build AS due
-    WHERE status IN ('queued', 'running') AND id <> ALL ($1::uuid[]) AND due_at <= now()
-        AND cancel_asked_by IS NULL AND org_id <> ALL ($2::uuid[])
+    WHERE status IN ('queued', 'running') AND id <> ALL ($1::text[]::uuid[]) AND due_at <= now()
+        AND cancel_asked_by IS NULL AND org_id <> ALL ($2::text[]::uuid[])
         AND (awaited_by <> 'nobody' OR NOT $3)
         AND NOT EXISTS (
             SELECT FROM build AS same
-            WHERE same.id = ANY ($1::uuid[])
+            WHERE same.id = ANY ($1::text[]::uuid[])
                 AND (same.turn = due.turn
                     OR (same.org_id, same.kind, same.bento_digest, same.models)
                         = (due.org_id, due.kind, due.bento_digest, due.models))
         )
     ORDER BY awaited_by = 'nobody', (
             SELECT count(*) FROM build AS other
-            WHERE other.id = ANY ($1::uuid[]) AND other.org_id = due.org_id
+            WHERE other.id = ANY ($1::text[]::uuid[]) AND other.org_id = due.org_id
         ), awaited_by <> 'deployment', id
     LIMIT 1
 )
@@ -164,7 +164,7 @@ class BuildStore:
         None of ``besides``, nor what would be made of the same as one of them; none of an
         organisation that is ``full``; only what is ``awaited`` if so.
         """
-        row = await self._connection.fetchrow(_START, list(besides), list(full), awaited)
+        row = await self._connection.fetchrow(_START, texts(besides), texts(full), awaited)
         return None if row is None else order_of(dict(row))
 
     async def cancel(self, org_id: UUID, build_id: UUID, actor: str) -> tuple[str, Order] | None:

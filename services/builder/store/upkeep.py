@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 
 _TABLES: Final = ("layer_cache", "bento_description", "pinned_lock")
 _FORGET: Final = """
@@ -15,10 +15,12 @@ WITH gone AS (
 ) SELECT count(*) FROM gone
 """
 _LONG_ENDED: Final = """
-SELECT id FROM build WHERE id = ANY ($1::uuid[]) AND ($2::uuid IS NULL OR org_id = $2)
+SELECT id FROM build WHERE id = ANY ($1::text[]::uuid[]) AND ($2::uuid IS NULL OR org_id = $2)
     AND ended_at < now() - $3::interval
 """
-_UNDER_WAY: Final = "SELECT id FROM build WHERE id = ANY ($1::uuid[]) AND status = 'running'"
+_UNDER_WAY: Final = """
+SELECT id FROM build WHERE id = ANY ($1::text[]::uuid[]) AND status = 'running'
+"""
 
 
 class UpkeepStore:
@@ -36,8 +38,8 @@ class UpkeepStore:
     async def long_ended(
         self, builds: Collection[UUID], org_id: UUID | None, since: timedelta
     ) -> set[UUID]:
-        rows = await self._connection.fetch(_LONG_ENDED, list(builds), org_id, since)
+        rows = await self._connection.fetch(_LONG_ENDED, texts(builds), org_id, since)
         return {row["id"] for row in rows}
 
     async def under_way(self, builds: Collection[UUID]) -> set[UUID]:
-        return {row["id"] for row in await self._connection.fetch(_UNDER_WAY, list(builds))}
+        return {row["id"] for row in await self._connection.fetch(_UNDER_WAY, texts(builds))}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 from libs.contracts.identity import Person
 from libs.contracts.registry import ResolvedBento
 from services.deployer.domain.deployment import Revision, Snapshot, Stage
@@ -29,12 +29,13 @@ _GET = f"{_SELECT} WHERE id = $1"
 _NEWEST = """
     (SELECT max(number) FROM revision AS each WHERE each.deployment_id = revision.deployment_id)
 """
-_LATEST = f"{_SELECT} WHERE deployment_id = ANY($1) AND number = {_NEWEST}"
+_LATEST = f"{_SELECT} WHERE deployment_id = ANY ($1::text[]::uuid[]) AND number = {_NEWEST}"
 _LIVE = f"""{_SELECT}
     WHERE deployment_id = $1 AND stage <> 'retired' ORDER BY number DESC
 """
 _SNAPSHOTS = """
-    SELECT id, config, bento -> 'view' AS view, creator, created_at FROM revision WHERE id = ANY($1)
+    SELECT id, config, bento -> 'view' AS view, creator, created_at FROM revision
+    WHERE id = ANY ($1::text[]::uuid[])
 """
 _IS_LIVE = """
     SELECT EXISTS (SELECT FROM revision JOIN deployment ON deployment.id = deployment_id
@@ -110,7 +111,7 @@ class RevisionStore:
 
     async def latest(self, deployment_ids: Iterable[UUID]) -> dict[UUID, Revision]:
         """The newest of each deployment."""
-        rows = await self._connection.fetch(_LATEST, list(deployment_ids))
+        rows = await self._connection.fetch(_LATEST, texts(deployment_ids))
         return {row["deployment_id"]: _revision(row) for row in rows}
 
     async def live(self, deployment_id: UUID) -> list[Revision]:
@@ -118,7 +119,7 @@ class RevisionStore:
         return [_revision(row) for row in await self._connection.fetch(_LIVE, deployment_id)]
 
     async def snapshots(self, revision_ids: Iterable[UUID]) -> dict[UUID, Snapshot]:
-        rows = await self._connection.fetch(_SNAPSHOTS, list(revision_ids))
+        rows = await self._connection.fetch(_SNAPSHOTS, texts(revision_ids))
         return {row["id"]: _snapshot(row) for row in rows}
 
     async def config(self, revision_id: UUID) -> dict[str, Any]:

@@ -25,10 +25,10 @@ _ALL: Final = """
     SELECT * FROM secret WHERE org_id = $1 AND strpos(name, $2) > 0 ORDER BY name
 """
 _NAMED: Final = """
-    SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2)
+    SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2::text[])
     ORDER BY array_position($2, name)
 """
-_HOLD: Final = "SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2) FOR SHARE"
+_HOLD: Final = "SELECT * FROM secret WHERE org_id = $1 AND name = ANY ($2::text[]) FOR SHARE"
 _LOCK: Final = "SELECT * FROM secret WHERE org_id = $1 AND name = $2 FOR UPDATE"
 _REMOVE: Final = "DELETE FROM secret WHERE id = $1"
 _USERS: Final = """

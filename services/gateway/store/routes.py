@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 from services.gateway.domain import Route, State
 
 _COLUMNS: Final = """
@@ -61,7 +61,7 @@ _APPLY: Final = """
 """
 _GONE: Final = f"""
     SELECT {_COLUMNS} FROM route
-    WHERE state <> 'deleted' AND version <= $1 AND deployment_id <> ALL ($2::uuid[])
+    WHERE state <> 'deleted' AND version <= $1 AND deployment_id <> ALL ($2::text[]::uuid[])
 """  # noqa: S608  # a constant
 _FORGET: Final = "DELETE FROM route WHERE state = 'deleted' AND updated_at < now() - $1::interval"
 
@@ -172,7 +172,7 @@ class RouteStore:
 
     async def gone(self, present: Collection[UUID], *, until: int) -> list[StoredRoute]:
         """Routes of no deployment in ``present`` that have not changed since ``until``."""
-        return [_stored(row) for row in await self._connection.fetch(_GONE, until, list(present))]
+        return [_stored(row) for row in await self._connection.fetch(_GONE, until, texts(present))]
 
 
 def _stored(row: asyncpg.Record) -> StoredRoute:

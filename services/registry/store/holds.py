@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 
 _NEEDED: Final = """
     SELECT v.id, v.digest FROM version v WHERE v.id = $2 AND v.org_id = $1
@@ -15,7 +15,9 @@ _NEEDED: Final = """
     JOIN version m ON m.repository_id = r.id AND m.version = n.version
     WHERE n.version_id = $2
 """
-_LOCK: Final = "SELECT id FROM version WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE"
+_LOCK: Final = """
+    SELECT id FROM version WHERE id = ANY ($1::text[]::uuid[]) ORDER BY id FOR KEY SHARE
+"""
 _HOLD: Final = """
     INSERT INTO hold (revision_id, org_id, version_id, digest, deployment, taken_at, renewed_at)
     VALUES ($1, $2, $3, $4, $5, $6, $6)
@@ -38,7 +40,7 @@ class HoldRows:
         They stay until the end of the transaction.
         """
         rows = await self._connection.fetch(_NEEDED, org_id, bento_id)
-        locked = await self._connection.fetch(_LOCK, [row["id"] for row in rows])
+        locked = await self._connection.fetch(_LOCK, texts(row["id"] for row in rows))
         there = {row["id"] for row in locked}
         return [(row["id"], row["digest"]) for row in rows if row["id"] in there]
 

@@ -24,7 +24,8 @@ _HELD_BLOBS: Final = """
     ORDER BY linked.digest FOR KEY SHARE OF linked
 """
 _HELD_MANIFESTS: Final = """
-    SELECT digest FROM oci_manifest WHERE org_id = $1 AND repository = $2 AND digest = ANY ($3)
+    SELECT digest FROM oci_manifest
+    WHERE org_id = $1 AND repository = $2 AND digest = ANY ($3::text[])
     ORDER BY digest FOR KEY SHARE
 """
 _ADD: Final = """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 from services.registry.domain import Repository, Version
 from services.registry.store.rows import repository_of, version_of
 
@@ -27,14 +27,14 @@ _SIZES: Final = """
     FROM repository r
     LEFT JOIN (
         SELECT repository_id, digest, count(*) AS copies FROM version
-        WHERE repository_id = ANY ($1) AND deleted_at IS NULL AND digest IS NOT NULL
+        WHERE repository_id = ANY ($1::text[]::uuid[]) AND deleted_at IS NULL AND digest IS NOT NULL
         GROUP BY 1, 2
     ) AS held ON held.repository_id = r.id
     LEFT JOIN blob b USING (digest)
-    WHERE r.id = ANY ($1) GROUP BY r.id
+    WHERE r.id = ANY ($1::text[]::uuid[]) GROUP BY r.id
 """
 _LATEST: Final = """
-    SELECT v.* FROM unnest($1::uuid[]) AS wanted (id)
+    SELECT v.* FROM unnest($1::text[]::uuid[]) AS wanted (id)
     CROSS JOIN LATERAL (
         SELECT * FROM version WHERE repository_id = wanted.id AND deleted_at IS NULL
         ORDER BY created_at DESC, id DESC LIMIT $2
@@ -85,7 +85,7 @@ class RepositoryRows:
         return total, [repository_of(row) for row in rows]
 
     async def sizes(self, repositories: Sequence[UUID]) -> dict[UUID, Sizes]:
-        rows = await self._connection.fetch(_SIZES, list(repositories))
+        rows = await self._connection.fetch(_SIZES, texts(repositories))
         return {row["id"]: Sizes(row["versions"], row["bytes"], row["stored"]) for row in rows}
 
     async def latest(
@@ -93,7 +93,7 @@ class RepositoryRows:
     ) -> dict[UUID, list[Version]]:
         """The newest of each."""
         found: dict[UUID, list[Version]] = {}
-        for row in await self._connection.fetch(_LATEST, list(repositories), count):
+        for row in await self._connection.fetch(_LATEST, texts(repositories), count):
             found.setdefault(row["repository_id"], []).append(version_of(row))
         return found
 

@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.chassis.postgres import Connection
+from libs.chassis.postgres import Connection, texts
 from services.registry.domain import Holder, Trashed
 
 _HOLDERS: Final = """
-    SELECT 'alias' AS kind, a.name AS name FROM alias a WHERE a.version_id = ANY ($1)
+    SELECT 'alias' AS kind, a.name AS name FROM alias a
+    WHERE a.version_id = ANY ($1::text[]::uuid[])
     UNION ALL
     SELECT 'revision', h.deployment || ' (' || h.revision_id || ')' FROM hold h
-    WHERE h.version_id = ANY ($1)
+    WHERE h.version_id = ANY ($1::text[]::uuid[])
     UNION ALL
     SELECT 'bento', br.name || ':' || b.version
     FROM version m
@@ -20,7 +21,7 @@ _HOLDERS: Final = """
     JOIN need n ON n.repository = mr.name AND n.version = m.version
     JOIN version b ON b.id = n.version_id AND b.org_id = m.org_id AND b.deleted_at IS NULL
     JOIN repository br ON br.id = b.repository_id
-    WHERE m.id = ANY ($1)
+    WHERE m.id = ANY ($1::text[]::uuid[])
     ORDER BY 1, 2 LIMIT 100
 """
 _DELETE: Final = """
@@ -76,7 +77,7 @@ class TrashRows:
 
     async def holders(self, versions: Sequence[UUID]) -> list[Holder]:
         """What keeps any of them, at most a hundred."""
-        return [Holder(**row) for row in await self._connection.fetch(_HOLDERS, list(versions))]
+        return [Holder(**row) for row in await self._connection.fetch(_HOLDERS, texts(versions))]
 
     async def is_live(self, version_id: UUID) -> bool:
         """And stays so until the end of the transaction."""

@@ -16,7 +16,7 @@ _UNNEEDED: Final = """
 """
 _MARK: Final = """
     UPDATE blob b SET state = 'deleting', state_at = $2
-    WHERE b.digest = ANY ($1) AND b.state <> 'deleting'
+    WHERE b.digest = ANY ($1::text[]) AND b.state <> 'deleting'
       AND NOT EXISTS (SELECT FROM pointer p WHERE p.digest = b.digest)
       AND coalesce(b.released_at, b.state_at) <= $3
     RETURNING b.size_bytes
@@ -38,13 +38,13 @@ _FORGET: Final = """
 """
 _TOTAL: Final = "SELECT coalesce(sum(size_bytes), 0)::bigint FROM blob"
 _KNOWN: Final = """
-    SELECT place FROM blob WHERE place = ANY ($1)
+    SELECT place FROM blob WHERE place = ANY ($1::text[])
     UNION ALL
-    SELECT location FROM oci_piece WHERE location = ANY ($1)
+    SELECT location FROM oci_piece WHERE location = ANY ($1::text[])
     UNION ALL
-    SELECT location FROM transfer_part WHERE location = ANY ($1)
+    SELECT location FROM transfer_part WHERE location = ANY ($1::text[])
     UNION ALL
-    SELECT location FROM transfer WHERE location = ANY ($1)
+    SELECT location FROM transfer WHERE location = ANY ($1::text[])
 """
 
 
