@@ -81,9 +81,10 @@ class Making:
 
     async def make(self, shelf: Shelf, name: str) -> dict[str, Any]:
         """The descriptor of its manifest."""
-        base = await Looking(self._work).look(
+        found = await Looking(self._work).look(
             shelf, name, name, digest=shelf.image.descriptor.digest, platform=self._platform
         )
+        base = found.base
         layers = list(base.layers)
         for described in shelf.image.layers:
             with (self._blobs / described.digest.partition(":")[2]).open("wb") as out:

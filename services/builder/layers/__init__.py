@@ -2,6 +2,7 @@
 
 from services.builder.layers.entries import Entry, below
 from services.builder.layers.looking import Looked, look
+from services.builder.layers.noting import contents_of
 from services.builder.layers.packages import PackageGroup, groups_of
 from services.builder.layers.reading import read_contents
 from services.builder.layers.skeleton import skeleton
@@ -16,6 +17,7 @@ __all__ = [
     "PackageGroup",
     "Written",
     "below",
+    "contents_of",
     "groups_of",
     "look",
     "read_contents",

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, Literal
+from typing import Final, Literal
 
+from services.builder.domain import Contents
 from services.builder.errors import BuildFailedError
+from services.builder.layers.noting import Notes
 
 _TEXTS: Final = frozenset(
     {"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", "var/lib/dpkg/status"}
@@ -25,6 +27,8 @@ class Looked:
 
     texts: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    contents: list[Contents] = field(default_factory=list)
+    """Of each layer for itself."""
 
     def remove(self, path: str) -> None:
         for known in (self.texts, self.names):
@@ -60,19 +64,26 @@ def _mode(media_type: str) -> Literal["r|", "r|gz"]:
 
 
 def _look(tar: tarfile.TarFile, seen: Looked) -> None:
+    notes = Notes()
     for member in members_of(tar):
-        path = PurePosixPath(member.name.removeprefix("./").lstrip("/"))
+        path = PurePosixPath(name_of(member))
         name = str(path)
+        wanted = member.isreg() and notes.wants(name, member.size)
+        text = member.isreg() and _is_text(name, path)
+        content = content_of(tar, member) if wanted or text else b""
+        if wanted:
+            notes.take(name, content)
         if path.name == _OPAQUE:
             seen.remove(str(path.parent))
         elif path.name.startswith(_WHITEOUT):
             seen.remove(str(path.parent / path.name.removeprefix(_WHITEOUT)))
-        elif member.isreg() and _is_text(name, path):
-            seen.texts[name] = _text(tar.extractfile(member), member)
+        elif text:
+            seen.texts[name] = content.decode(errors="replace")
         elif _is_program(path) and (member.isreg() or member.issym() or member.islnk()):
             seen.names[name] = member.linkname if not member.isreg() else ""
         elif member.issym():
             seen.names[name] = member.linkname
+    seen.contents.append(notes.contents())
 
 
 def members_of(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -94,7 +105,13 @@ def _is_program(path: PurePosixPath) -> bool:
     return name.startswith(("libc.so.", "libc-2.", "ld-musl-", "ld-linux"))
 
 
-def _text(file: IO[bytes] | None, member: tarfile.TarInfo) -> str:
+def name_of(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./").lstrip("/")
+
+
+def content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """A second look at the same member is not possible: the file is read as a stream."""
+    file = tar.extractfile(member)
     if file is None or member.size > _MOST_TEXT:
         raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
-    return file.read().decode(errors="replace")
+    return file.read()

@@ -68,9 +68,10 @@ class Bases:
             return base
         if digest is not None:
             home, repository = self._home(org), repository_of(name)
-            return await self._looking.look(
+            found = await self._looking.look(
                 home, repository, str(name), digest=digest, platform=platform
             )
+            return found.base
         try:
             pulled = await self.pull(org, reference, (platform,))
         except (RegistryUnreachableError, BuildFailedError) as error:
@@ -150,12 +151,14 @@ class Bases:
     async def _adopt(
         self, org: OrgRef, name: Reference, platform: Platform, *, digest: str, source: str
     ) -> BaseImage:
-        base = await self._looking.look(
+        found = await self._looking.look(
             self._home(org), repository_of(name), str(name), digest=digest, platform=str(platform)
         )
         async with self._database.transaction() as tx:
-            await tx.recipes.pin(org.org_id, base, source=source)
-        return base
+            await tx.recipes.pin(org.org_id, found.base, source=source)
+            for layer, contents in found.contents:
+                await tx.attestations.keep_contents(org.org_id, layer, contents)
+        return found.base
 
 
 def repository_of(reference: Reference) -> str:

@@ -3,13 +3,14 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.builder import plan
-from services.builder.domain import BaseImage, Layer
+from services.builder.domain import BaseImage, Contents, Layer
 from services.builder.errors import BuildFailedError
 from services.builder.layers import Looked, look
 from services.builder.oci import Descriptor
@@ -53,13 +54,21 @@ class Source(Protocol):
     def blob(self, repository: str, digest: str, /, *, size: int) -> AsyncIterator[bytes]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``contents`` are of its layers, by digest."""
+
+    base: BaseImage
+    contents: Sequence[tuple[str, Contents]]
+
+
 class Looking:
     def __init__(self, work: Path) -> None:
         self.work = work
 
     async def look(
         self, home: Source, repository: str, reference: str, *, digest: str, platform: str
-    ) -> BaseImage:
+    ) -> Found:
         _, body = await home.manifest(repository, digest)
         manifest = _read(_Manifest, body)
         if manifest.config.size > _CONFIG_BYTES:
@@ -74,7 +83,7 @@ class Looking:
         ]
         seen = await self._seen(home, repository, layers)
         env = dict(each.split("=", 1) for each in config.config.env if "=" in each)
-        return BaseImage(
+        base = BaseImage(
             reference=reference,
             digest=digest,
             platform=platform,
@@ -87,6 +96,8 @@ class Looking:
             passwd=seen.texts.get("etc/passwd", ""),
             group=seen.texts.get("etc/group", ""),
         )
+        contents = zip(layers, seen.contents, strict=True)
+        return Found(base, tuple((layer.digest, each) for layer, each in contents))
 
     async def _seen(self, home: Source, repository: str, layers: Sequence[Layer]) -> Looked:
         with tempfile.TemporaryDirectory(dir=self.work) as folder:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.chassis.postgres import Database
 from services.builder.domain import Layer
-from services.builder.layers import Entry, write
+from services.builder.layers import Entry, contents_of, write
 from services.builder.oci import Remote
 from services.builder.service.tx import Tx
 
@@ -75,7 +75,10 @@ class Pushing:
         else:
             layer = await self._streamed(listed, media_type)
         self.pushed += 1
-        await self.keep(key, [layer])
+        contents = await asyncio.to_thread(contents_of, listed)
+        async with self._database.transaction() as tx:
+            await self._keep(tx, key, [layer])
+            await tx.attestations.keep_contents(self._to.org_id, layer.digest, contents)
         return layer
 
     async def _small(self, entries: Sequence[Entry], media_type: str) -> Layer:
@@ -103,9 +106,12 @@ class Pushing:
 
     async def keep(self, key: str, layers: Sequence[Layer]) -> None:
         async with self._database.transaction() as tx:
-            await tx.recipes.keep_layers(
-                self._to.org_id, self._key(key), layers, repository=self._to.repository
-            )
+            await self._keep(tx, key, layers)
+
+    async def _keep(self, tx: Tx, key: str, layers: Sequence[Layer]) -> None:
+        await tx.recipes.keep_layers(
+            self._to.org_id, self._key(key), layers, repository=self._to.repository
+        )
 
 
 async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
