@@ -84,7 +84,7 @@ CONSUMERS: Final = (
         (builder.ImageRequested, builder.ImageBuilt, builder.ImageFailed),
     ),
     ConsumerSpec("builder", "requests", "deployer", (deployer.DeploymentRequested,)),
-    ConsumerSpec("builder", "bentos", "registry", (registry.BentoPushed,)),
+    ConsumerSpec("builder", "bentos", "registry", (registry.BentoPushed, registry.BentoPurged)),
     ConsumerSpec("deployer", "images", "builder", (builder.ImageBuilt, builder.ImageFailed)),
     ConsumerSpec("deployer", "routes", "gateway", (gateway.RouteApplied,)),
     ConsumerSpec(

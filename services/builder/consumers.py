@@ -4,7 +4,7 @@ from typing import Any
 
 from libs.contracts.deployer import DeploymentRequested
 from libs.contracts.event import Envelope
-from libs.contracts.registry import BentoPushed
+from libs.contracts.registry import BentoPurged, BentoPushed
 from services.builder.service import Builds, Pushes
 
 
@@ -21,7 +21,7 @@ class RequestsConsumer:
 
 
 class BentosConsumer:
-    """A bento may be wanted as an image."""
+    """A bento may be wanted as an image, or is gone."""
 
     def __init__(self, pushes: Pushes, *, consumer: str) -> None:
         self._pushes = pushes
@@ -30,3 +30,5 @@ class BentosConsumer:
     async def __call__(self, envelope: Envelope[Any], raw: bytes) -> None:  # noqa: ARG002  # bytes are for logs
         if isinstance(envelope.data, BentoPushed):
             await self._pushes.pushed(envelope, consumer=self._consumer)
+        elif isinstance(envelope.data, BentoPurged):
+            await self._pushes.purged(envelope, consumer=self._consumer)

@@ -99,7 +99,9 @@ class Settings(ProducerSettings):
     cache_bytes: int | None = Field(
         default=None,
         ge=0,
-        description="uv's cache is emptied when it takes more; without it, only what is of no use",
+        description="How much each cache may hold: uv's, those of packages that were built, base"
+        " images as files, buildah's layers. One with more is emptied where no build is using it;"
+        " without it, only what is of no use leaves uv's",
     )
     isolation: Literal["auto", "none", "namespace"] = Field(
         default="auto",

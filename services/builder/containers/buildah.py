@@ -124,6 +124,24 @@ class Buildah:
                 await self._tidy(slot)
                 raise
 
+    async def trim(self, budget: int | None) -> int:
+        """Storages that no build is in and that hold more than this. How many bytes it was."""
+        freed = 0
+        for folder in await asyncio.to_thread(sorted, (self._root / "storage").iterdir()):
+            slot = int(folder.name)
+            if budget is None or slot in self._busy:
+                continue
+            self._busy.add(slot)
+            try:
+                _, said = await self._child().ask("du", "-sb", f"storage/{slot}")
+                size = int(said.partition("\t")[0])
+                if size > budget:
+                    await self._child().ask("rm", "-rf", f"storage/{slot}")
+                    freed += size
+            finally:
+                self._busy.remove(slot)
+        return freed
+
     async def _all(self, recipe: Recipe, work: Workspace, steps: Steps) -> None:
         await asyncio.to_thread(work.fill, recipe, ca_bundle=self._ca_bundle, environ=self._environ)
         base = await steps.pull(recipe) if recipe.base is not None else None

@@ -5,7 +5,7 @@ from services.builder.environments.confined import Confinement
 from services.builder.environments.folders import Folders, remove
 from services.builder.environments.leavings import Leavings
 from services.builder.environments.uv import NeedsBuildingError, Uv
-from services.builder.environments.uvcache import UvCache
+from services.builder.environments.uvcache import UvCaches
 
 __all__ = [
     "Children",
@@ -14,6 +14,6 @@ __all__ = [
     "Leavings",
     "NeedsBuildingError",
     "Uv",
-    "UvCache",
+    "UvCaches",
     "remove",
 ]

@@ -27,6 +27,20 @@ class Leavings:
         since = (datetime.now(UTC) - age).timestamp()
         return [each for each in _in(self.root / "scratch") if each.stat().st_mtime < since]
 
+    def crowding(self, budget: int | None, age: timedelta) -> list[Path]:
+        """Base images as files that are too much, those first that were needed longest ago.
+
+        None that was needed within ``age``: a build may be reading it.
+        """
+        since = (datetime.now(UTC) - age).timestamp()
+        needed = {each: each.stat().st_mtime for each in _in(self.root / "bases")}
+        total, found = sum(map(size_of, needed)), []
+        for each in sorted(needed, key=lambda path: needed[path]):
+            if budget is not None and total > budget and needed[each] < since:
+                total -= size_of(each)
+                found.append(each)
+        return found
+
     def remove(self, paths: Iterable[Path]) -> tuple[list[str], int]:
         """What was removed, as paths below the root, and how many bytes it took."""
         gone, size = [], 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from services.builder.oci.manifests import descriptor_of, document_of
 
 
 async def export(remote: Remote, repository: str, digest: str, *, folder: Path) -> None:
-    """``folder`` appears when it is whole; one that is there already stays as it is."""
+    """``folder`` appears when it is whole; one that is there already is only touched."""
     if await asyncio.to_thread(folder.exists):
+        await asyncio.to_thread(os.utime, folder)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:

@@ -11,7 +11,7 @@ from services.builder.service.environments import Environments
 from services.builder.service.finished import Finished
 from services.builder.service.following import Following, Live, Piece
 from services.builder.service.giving import Giving
-from services.builder.service.housekeeping import Housekeeping, Keep
+from services.builder.service.housekeeping import Cache, Housekeeping, Keep
 from services.builder.service.images import Images
 from services.builder.service.job import Job
 from services.builder.service.layering import Layering
@@ -34,6 +34,7 @@ __all__ = [
     "Attesting",
     "Bases",
     "Builds",
+    "Cache",
     "ContainerStrategy",
     "Containers",
     "Destination",

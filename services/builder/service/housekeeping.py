@@ -1,16 +1,17 @@
 """What is removed because it is old, or of no use, or too much."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from libs.chassis.postgres import Database
 from services.builder.domain import Pruned
-from services.builder.environments import Leavings, UvCache
+from services.builder.environments import Leavings
 from services.builder.service.images import Images
 from services.builder.service.tx import Tx
 
@@ -21,11 +22,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """For how long, and how much. No ``cache_bytes``: whatever is of use."""
+    """For how long, and how much of each cache. No ``cache_bytes``: whatever is of use."""
 
     logs: timedelta = timedelta(days=30)
     unused: timedelta = timedelta(days=90)
     cache_bytes: int | None = None
+
+
+class Cache(Protocol):
+    async def trim(self, budget: int | None) -> int:
+        """How many bytes were freed, of what no build is using."""
 
 
 class Housekeeping:
@@ -35,13 +41,13 @@ class Housekeeping:
         images: Images,
         *,
         leavings: Leavings,
-        cache: UvCache,
+        caches: Sequence[Cache],
         keep: Keep,
     ) -> None:
         self._database = database
         self._images = images
         self._leavings = leavings
-        self._cache = cache
+        self._caches = caches
         self._keep = keep
 
     async def prune(self, org_id: UUID) -> Pruned:
@@ -76,4 +82,8 @@ class Housekeeping:
         return Pruned(tuple(gone), size)
 
     async def _hoarded(self) -> Pruned:
-        return Pruned((), await self._cache.trim(self._keep.cache_bytes))
+        budget = self._keep.cache_bytes
+        much = await asyncio.to_thread(self._leavings.crowding, budget, _SCRATCH)
+        gone, size = await asyncio.to_thread(self._leavings.remove, much)
+        freed = [await each.trim(budget) for each in self._caches]
+        return Pruned(tuple(gone), size + sum(freed))

@@ -1,4 +1,4 @@
-"""Images that are made because a bento was pushed, where the organisation wants that."""
+"""What becomes of bentos that are pushed, where somebody wants it, and of those that are gone."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis.postgres import Database
 from libs.contracts.event import Envelope
 from libs.contracts.identity import Principal
-from libs.contracts.registry import BentoPushed
+from libs.contracts.registry import BentoPurged, BentoPushed
 from services.builder.domain import Order, Origin, Preferences
 from services.builder.service.builds import requested
 from services.builder.service.tx import SERVICE, Tx
@@ -46,6 +46,12 @@ class Pushes:
             await tx.builds.add(order)
             await tx.say(requested(order), org_id=order.org_id)
         self._woken()
+
+    async def purged(self, envelope: Envelope[BentoPurged], *, consumer: str) -> None:
+        """Its lock goes with it, once: until now it could be built again to the same image."""
+        async with self._database.transaction() as tx:
+            if await tx.inbox.claim(consumer, envelope.id) and envelope.data.digest is not None:
+                await tx.recipes.forget(envelope.orgid, envelope.data.digest)
 
 
 def _order(envelope: Envelope[BentoPushed], org: str) -> Order:

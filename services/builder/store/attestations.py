@@ -29,7 +29,11 @@ UPDATE build SET attest_attempts = attest_attempts + 1, attest_due_at = now() + 
 WHERE id = $1
 """
 _CONTENTS: Final = """
-UPDATE layer_contents SET used_at = now() WHERE org_id = $1 AND digest = $2 RETURNING body
+WITH used AS (
+    UPDATE layer_contents SET used_at = now()
+    WHERE org_id = $1 AND digest = $2 AND used_at < now() - interval '1 hour'
+)
+SELECT body FROM layer_contents WHERE org_id = $1 AND digest = $2
 """
 _KEEP: Final = """
 INSERT INTO layer_contents (org_id, digest, body) VALUES ($1, $2, $3::text::jsonb)

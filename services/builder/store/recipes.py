@@ -22,6 +22,7 @@ _KEEP_PINNED: Final = """
 INSERT INTO pinned_lock (org_id, requirements, python, platform, body)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 """
+_FORGET_LOCKS: Final = "DELETE FROM requirements_lock WHERE org_id = $1 AND bento_digest = $2"
 _PINNED: Final = """
 WITH used AS (
     UPDATE pinned_lock SET used_at = now()
@@ -72,6 +73,10 @@ ON CONFLICT (org_id, key) DO UPDATE
 SET layers = excluded.layers, repository = excluded.repository, used_at = now()
 """
 _IMAGE: Final = """
+WITH used AS (
+    UPDATE image SET used_at = now()
+    WHERE org_id = $1 AND plan_digest = $2 AND used_at < now() - interval '1 hour'
+)
 SELECT digest, size_bytes, repository, tag, registry FROM image
 WHERE org_id = $1 AND plan_digest = $2
 """
@@ -102,6 +107,10 @@ class RecipeStore:
 
     async def lock(self, key: LockKey) -> str | None:
         return _text(await self._connection.fetchval(_LOCK, *key))
+
+    async def forget(self, org_id: UUID, bento_digest: str) -> None:
+        """The locks of a bento that is gone."""
+        await self._connection.execute(_FORGET_LOCKS, org_id, bento_digest)
 
     async def pinned(self, key: LockKey) -> str | None:
         """What other bentos with the same lines, all of them pinned, were resolved to."""

@@ -7,7 +7,13 @@ from uuid import UUID
 
 from libs.chassis.postgres import Connection, texts
 
-_TABLES: Final = ("layer_cache", "bento_description", "pinned_lock")
+_TABLES: Final = (
+    "layer_cache",
+    "layer_contents",
+    "bento_description",
+    "pinned_lock",
+    "image",
+)
 _FORGET: Final = """
 WITH gone AS (
     DELETE FROM {} WHERE ($1::uuid IS NULL OR org_id = $1) AND used_at < now() - $2::interval

@@ -9,7 +9,7 @@ from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database
 from services.builder.containers import Buildah, Limits
 from services.builder.domain import Kind, Order, Preferences, Strategy
-from services.builder.environments import Children, Folders, Leavings, Uv, UvCache
+from services.builder.environments import Children, Folders, Leavings, Uv, UvCaches
 from services.builder.oci import Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
 from services.builder.service import (
@@ -17,6 +17,7 @@ from services.builder.service import (
     Attesting,
     Bases,
     Builds,
+    Cache,
     Containers,
     ContainerStrategy,
     Destination,
@@ -116,8 +117,11 @@ def workshop(
 def _housekeeping(
     database: Database[Tx], folders: Folders, images: Images, *, tools: Tools
 ) -> Housekeeping:
-    leavings, cache = Leavings(folders.root), UvCache(tools.children)
-    return Housekeeping(database, images, leavings=leavings, cache=cache, keep=tools.keep)
+    caches: list[Cache] = [UvCaches(tools.children, folders.caches)]
+    if tools.buildah is not None:
+        caches.append(tools.buildah)
+    leavings = Leavings(folders.root)
+    return Housekeeping(database, images, leavings=leavings, caches=caches, keep=tools.keep)
 
 
 def _bases(database: Database[Tx], folders: Folders, tools: Tools) -> Bases:

@@ -1,6 +1,7 @@
 """What is old, left behind or too much is removed; what is of use or another's stays."""
 
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Database, Pool
-from services.builder.environments import Children, Leavings, UvCache
+from services.builder.environments import Children, Leavings, UvCaches
 from services.builder.service import Housekeeping, Images, Keep, Tx
 from tests.support.builder import ORG, OTHER, Yard
 
@@ -117,14 +118,24 @@ async def test_uvs_cache_is_held_within_its_budget(yard: Yard, pool: Pool, cache
             database,
             Images(database, yard.folders),
             leavings=Leavings(yard.folders.root),
-            cache=UvCache(Children(f"test-{yard.folder.name}:build")),
+            caches=[UvCaches(Children(f"test-{yard.folder.name}:build"), yard.folders.caches)],
             keep=Keep(cache_bytes=budget),
         )
         return (await house.sweep()).freed_bytes
 
     await sweep(None)
+    of_theirs = yard.folders.caches / str(OTHER)
+    shutil.copytree(cache, of_theirs, symlinks=True)
+    layout = yard.folders.bases() / "0123"
+    layout.mkdir()
+    (layout / "blob").write_bytes(bytes(1000))
     assert await sweep(2**40) == 0
     assert await sweep(0) > 0
+    assert not any(each.is_file() for each in of_theirs.rglob("*.py"))
+    assert layout.exists(), "a build may be reading it"
+    os.utime(layout, (0, 0))
+    assert await sweep(1000) == 0
+    assert await sweep(999) == 1000
     again = await yard.request(await yard.push("owl:v1"))
     assert (await yard.ended(again)).status == "built", "what was built needs no cache"
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -10,9 +11,9 @@ from uuid_utils.compat import uuid7
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import build_app
 from libs.chassis.postgres import Pool
-from libs.contracts.event import Envelope
+from libs.contracts.event import Envelope, Event
 from libs.contracts.identity import Principal
-from libs.contracts.registry import BentoPushed
+from libs.contracts.registry import BentoPurged, BentoPushed
 from services.builder.consumers import BentosConsumer
 from services.builder.domain import BuildView, Preferences
 from services.builder.http import routes
@@ -20,13 +21,25 @@ from tests.support.based import on_base
 from tests.support.builder import ORG, OTHER, PYTHON, Yard
 from tests.support.serving import CALLER, always_ready, served
 
+Said = TypeVar("Said", bound=Event)
 OWNER = CALLER.model_copy(update={"org_id": ORG, "org": "default"})
 
 
 def pushed(digest: str) -> Envelope[BentoPushed]:
-    event = BentoPushed(
+    bento = BentoPushed(
         bento_id=uuid7(), repository="fox", version="v1", digest=digest, size_bytes=1
     )
+    return said(bento)
+
+
+def purged(digest: str) -> Envelope[BentoPurged]:
+    bento = BentoPurged(
+        bento_id=uuid7(), repository="fox", version="v1", digest=digest, size_bytes=1
+    )
+    return said(bento)
+
+
+def said(event: Said) -> Envelope[Said]:
     return Envelope(
         id=uuid7(),
         source="/yokocho/registry",
@@ -35,14 +48,14 @@ def pushed(digest: str) -> Envelope[BentoPushed]:
         time=datetime.now(UTC),
         orgid=ORG,
         actor="user:1",
-        entityid=event.bento_id,
+        entityid=event.entity_id,
         entityseq=1,
         correlationid="c1",
         data=event,
     )
 
 
-async def hear(yard: Yard, said: Envelope[BentoPushed]) -> list[BuildView]:
+async def hear(yard: Yard, said: Envelope[Any]) -> list[BuildView]:
     """All builds, after that was said twice."""
     consumer = BentosConsumer(yard.shop.pushes, consumer="builder-bentos-v1")
     with bound(Cause("service:registry", ORG, "c1")):
@@ -145,3 +158,14 @@ async def test_builds_are_listed_by_status_and_bento_and_cancelled_over_http(yar
                 assert (await answer.json())["status"] == "cancelled"
         async with yard.session.get(f"{url}/api/builds?status=lost") as answer:
             assert answer.status == 422
+
+
+async def test_the_lock_of_a_bento_that_is_gone_goes_with_it(yard: Yard, pool: Pool) -> None:
+    gone, kept = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    for org, digest in ((ORG, gone), (ORG, kept), (OTHER, gone)):
+        await pool.execute(
+            "INSERT INTO requirements_lock VALUES ($1, $2, '3.11', 'p', 'sauce==1')", org, digest
+        )
+    assert await hear(yard, purged(gone)) == []
+    rows = await pool.fetch("SELECT org_id, bento_digest FROM requirements_lock")
+    assert {tuple(each) for each in rows} == {(ORG, kept), (OTHER, gone)}

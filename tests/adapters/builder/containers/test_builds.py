@@ -219,3 +219,12 @@ async def _or_refused(bench: Bench, limits: Limits) -> None:
         if error.code != "image-build-limit":
             raise
         pytest.skip(error.reason)
+
+
+async def test_layers_beyond_the_budget_go_and_are_made_again(bench: Bench, storage: Path) -> None:
+    recipe = bench.recipe("RUN head -c 1000000 /dev/zero > /zeros")
+    await bench.build(recipe)
+    assert await bench.buildah.trim(None) == await bench.buildah.trim(2**40) == 0
+    assert await bench.buildah.trim(10**6) > 10**6
+    assert not list((storage / "storage").iterdir())
+    assert len((await bench.build(recipe)).manifest["layers"]) == 2
