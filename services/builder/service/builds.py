@@ -91,9 +91,9 @@ class Builds:
     ) -> Order | None:
         """The next that is due; None when there is none.
 
-        What nobody waits for comes last. Of the rest, it is the turn of the organisation that
-        has the fewest under way, however long its queue is; what a deployment waits for is
-        begun first there, and then the oldest.
+        What nobody waits for comes last, for a quarter of an hour. Of the rest, it is the turn
+        of the organisation that has the fewest under way, however long its queue is; what a
+        deployment waits for is begun first there, and then the oldest.
 
         None of those ``besides`` that are under way, nor of an organisation that is ``full``;
         only what is ``awaited`` when there is room for nothing else. One that would be made of

@@ -51,7 +51,7 @@ WHERE id = (
                     OR (same.org_id, same.kind, same.bento_digest, same.models)
                         = (due.org_id, due.kind, due.bento_digest, due.models))
         )
-    ORDER BY awaited_by = 'nobody', (
+    ORDER BY awaited_by = 'nobody' AND created_at > now() - interval '15 minutes', (
             SELECT count(*) FROM build AS other
             WHERE other.id = ANY ($1::text[]::uuid[]) AND other.org_id = due.org_id
         ), awaited_by <> 'deployment', id

@@ -75,6 +75,14 @@ async def test_what_nobody_waits_for_comes_last(builds: Builds, pool: Pool) -> N
     assert await chosen(builds) == [deployment, person, nobody]
 
 
+async def test_what_nobody_waits_for_is_begun_in_the_end(builds: Builds, pool: Pool) -> None:
+    nobody = await queue(pool, 1, org=OTHER, awaited_by="nobody")
+    mine = [await queue(pool, each, awaited_by="person") for each in (2, 3)]
+    await pool.execute("UPDATE build SET created_at = now() - interval '16 minutes'")
+
+    assert await chosen(builds) == [nobody, *mine]
+
+
 async def test_of_a_full_organisation_nothing_is_begun(builds: Builds, pool: Pool) -> None:
     await queue(pool, 1)
     theirs = await queue(pool, 2, org=OTHER)
