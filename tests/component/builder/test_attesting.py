@@ -156,6 +156,28 @@ async def test_a_signature_is_believed_by_its_key_alone(
             await yard.shop.verifying.rebuild(CALLER, digest)
 
 
+async def test_an_image_that_waits_for_its_signature_is_told_from_one_that_has_none(
+    pool: Pool, shelves: Pool, tmp_path: Path
+) -> None:
+    private, public = key_pair()
+    async with building(
+        pool, shelves, tmp_path, key=signing_key(private, None), believed=verifying_keys(public)
+    ) as yard:
+        await on_base(yard)
+        await yard.push("fox:v1", image={"python_version": "3.11"})
+        digest = str((await yard.ended(await yard.order("fox:v1", Wish()))).image_digest)
+        waits = await yard.shop.verifying.verdict(WHO, digest)
+        await pool.execute("UPDATE build SET attest = 'failed'")
+        given_up = await yard.shop.verifying.verdict(WHO, digest)
+        await pool.execute("UPDATE build SET attest = 'due'")
+        assert await yard.shop.attesting.turn()
+        signed = await yard.shop.verifying.verdict(WHO, digest)
+    assert (waits.trusted, waits.pending) == (False, True)
+    assert (given_up.trusted, given_up.pending) == (False, False)
+    assert given_up.reasons == ("the image has no signature",)
+    assert (signed.trusted, signed.pending) == (True, False)
+
+
 async def test_what_lies_beside_an_image_is_its_organisations_alone(
     yard: Yard, home: Remote
 ) -> None:
