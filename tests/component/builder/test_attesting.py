@@ -6,13 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from libs.chassis.client import OrgRef
 from libs.chassis.context import Cause, bound
@@ -25,6 +18,7 @@ from services.builder.supply.pem import signing_key, verifying_keys
 from services.builder.supply.provenance import from_statement
 from tests.support.based import WHO, on_base
 from tests.support.builder import CALLER, ORG, OTHER, Yard, building
+from tests.support.keys import key_pair
 
 NAME = "yatai-bentos"
 
@@ -185,11 +179,3 @@ async def test_what_lies_beside_an_image_is_its_organisations_alone(
     view = await built(yard, "fox:v1")
     with pytest.raises(ImageGoneError):
         await yard.shop.verifying.document(OrgRef(OTHER, "other"), str(view.image_digest), "sbom")
-
-
-def key_pair() -> tuple[bytes, bytes]:
-    private = ec.generate_private_key(ec.SECP256R1())
-    return (
-        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-    )
