@@ -64,6 +64,18 @@ async def test_what_is_not_signed_fails_in_words_and_is_let_go(house: House) -> 
     assert house.keeper.held == {}
 
 
+async def test_what_was_signed_afterwards_runs_when_it_is_deployed_again(house: House) -> None:
+    house.keeper.verdicts[ONE] = UNSIGNED
+    await came(house)
+    await house.settle()
+
+    del house.keeper.verdicts[ONE]
+    await house.call("PUT", "/api/v2/deployments/gw", {"bento": "gateway:v1"})
+    await house.built()
+    await house.settle()
+    assert house.processes.running == ["Gateway"]
+
+
 async def test_what_serves_goes_on_when_its_successor_is_not_signed(house: House) -> None:
     house.bentos.put("gateway:v1")
     await house.run("gateway:v1", "gw")
