@@ -31,7 +31,15 @@ from services.deployer.plan import (
     Trouble,
     plan,
 )
-from services.deployer.service import Holds, Keeper, Rollouts, Secrets, Shelf, Situation
+from services.deployer.service import (
+    Holds,
+    Keeper,
+    Rollouts,
+    Secrets,
+    Shelf,
+    Situation,
+    Trust,
+)
 from services.deployer.targets import Launch, Target, Watch
 
 log = structlog.get_logger(__name__)
@@ -58,12 +66,13 @@ class Controller:
         keeper: Keeper,
         shelf: Shelf,
         drain: timedelta,
+        trust: Trust | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rollouts = rollouts
         self._secrets = secrets
         self._target = target
-        self._holds = Holds(rollouts, keeper, shelf, clock=clock)
+        self._holds = Holds(rollouts, keeper, shelf, trust=trust, clock=clock)
         self._drain = drain
         self._clock = clock
         self._wakes: dict[UUID, Wake] = {}
@@ -115,7 +124,7 @@ class Controller:
             seen,
             drained=self._drained(situation.deployment),
         )
-        for action in actions:
+        for action in sorted(actions, key=_asks):
             await self._apply(action, situation, seen)
         return _pause(situation, seen, actions)
 
@@ -231,6 +240,11 @@ class Controller:
                 overrides={name: each for name, each in overrides.items() if each},
             )
         )
+
+
+def _asks(action: Action) -> bool:
+    """These come last: whoever does not answer yet keeps nothing else from being done."""
+    return isinstance(action, Hold)
 
 
 def _pause(situation: Situation, seen: list[Seen], actions: tuple[Action, ...]) -> timedelta | None:

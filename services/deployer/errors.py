@@ -124,6 +124,15 @@ class NoPortError(ServiceError):
         super().__init__(f"every port from {first} to {last} is taken", first=first, last=last)
 
 
+class ImageUnsignedError(ServiceError):
+    kind: ClassVar[Kind] = Kind.UNAVAILABLE
+    code: ClassVar[str] = "image-unsigned-yet"
+    title: ClassVar[str] = "The image waits for its signature"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"image {digest} is not signed yet", image_digest=digest)
+
+
 class SecretNotFoundError(ServiceError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "secret-not-found"

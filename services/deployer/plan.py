@@ -213,8 +213,8 @@ def _complete(revision: Revision, mine: Sequence[Seen]) -> bool:
 
 def _run(revision: Revision, mine: Sequence[Seen]) -> Iterator[Action]:
     """Start what is missing, dependencies first; end what was told of dependencies elsewhere."""
-    if revision.image_uri is None:
-        return  # lost, and being built again
+    if revision.image_uri is None or revision.stage is Stage.FAILED:
+        return  # lost, and being built again, or what was built is no good
     for service in revision.layout:
         needs = [each for each in mine if each.replica.service in service.needs]
         if len(needs) < len(service.needs) or any(each.phase is not Phase.READY for each in needs):

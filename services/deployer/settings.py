@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.sealing import Sealer
@@ -37,6 +37,11 @@ class Settings(ProducerSettings):
         "(`auto`), or else no start (`namespace`), or not (`none`); `image` runs container images, "
         "unpacked, and shows nothing of the machine's system either",
     )
+    require_signatures: bool = Field(
+        default=False,
+        description="Run only images that one of the builder's keys signed; goes with `isolation` "
+        "`image`",
+    )
     first_port: int = Field(
         default=24000, ge=1024, le=65535, description="First port for processes"
     )
@@ -60,6 +65,17 @@ class Settings(ProducerSettings):
     probe_seconds: float = Field(
         default=5.0, gt=0, description="How often a process that is ready is asked if it lives"
     )
+
+    @field_validator("require_signatures")
+    @classmethod
+    def _of_images(cls, wanted: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  # pydantic calls it
+        isolation = info.data.get("isolation", "image")  # one that is wrong is told as such
+        if wanted and isolation != "image":
+            raise ValueError(
+                "only images are signed, and none run here: it goes with "
+                f"YOKOCHO_DEPLOYER_ISOLATION=image, which is {isolation}"
+            )
+        return wanted
 
     @property
     def image_kind(self) -> Literal["environment", "oci"]:

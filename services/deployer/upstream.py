@@ -3,14 +3,18 @@
 from typing import Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from libs.chassis.client import OrgRef, Peer
 from libs.chassis.errors import Kind, ServiceError
 from libs.contracts.identity import Principal
 from libs.contracts.registry import ResolvedBento
 from services.deployer.domain.names import Tag
+from services.deployer.domain.verdict import Verdict
 from services.deployer.errors import BentoNotFoundError, BentoNotReadyError
 
 _NO_MORE: Final = frozenset({Kind.NOT_FOUND, Kind.GONE})
+_VERDICT: Final = TypeAdapter(Verdict)
 
 
 class Registry:
@@ -56,6 +60,17 @@ class Builder:
                 return False
             raise
         return True
+
+    async def verdict(self, image_digest: str, org: OrgRef) -> Verdict:
+        """Whether somebody signed it whom the platform believes."""
+        path = f"/internal/images/{image_digest}/verdict"
+        try:
+            answer = await self._peer.json("GET", path, org=org)
+        except ServiceError as error:
+            if error.kind in _NO_MORE:
+                return Verdict(trusted=False, reasons=("the builder has attested no such image",))
+            raise
+        return _VERDICT.validate_python(answer)
 
     async def release(self, revision_id: UUID, org: OrgRef) -> None:
         try:

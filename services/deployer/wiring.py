@@ -32,7 +32,7 @@ from libs.contracts.bus import consumers_of
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
 from services.deployer.http import Asked, routes
-from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Secrets, Tx
+from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Secrets, Trust, Tx
 from services.deployer.settings import Settings
 from services.deployer.store import load_key, organisations
 from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
@@ -96,13 +96,8 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
     target = _target(settings, opened, wakes)
     registry = Registry(peers["registry"])
     secrets = Secrets(database, settings.sealer)
-    wakes.controller = controller = Controller(
-        rollouts,
-        target,
-        secrets=secrets,
-        keeper=Builder(peers["builder"]),
-        shelf=registry,
-        drain=settings.drain,
+    wakes.controller = controller = _controller(
+        settings, rollouts, target, secrets=secrets, peers=peers
     )
     deployments = Deployments(
         database, registry, key=key, woken=wakes, isolated=isolated, kind=kind
@@ -126,6 +121,26 @@ def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
             "process-logs": target.rotate_logs,
             "controller": partial(controller.lead, lease),
         },
+    )
+
+
+def _controller(
+    settings: Settings,
+    rollouts: Rollouts,
+    target: LocalTarget,
+    *,
+    secrets: Secrets,
+    peers: Mapping[str, Peer],
+) -> Controller:
+    builder, signed = Builder(peers["builder"]), settings.require_signatures
+    return Controller(
+        rollouts,
+        target,
+        secrets=secrets,
+        keeper=builder,
+        shelf=Registry(peers["registry"]),
+        drain=settings.drain,
+        trust=Trust(builder, patience=settings.start) if signed else None,
     )
 
 

@@ -16,7 +16,7 @@ from tests.support.sources import ROOT, modules, tree
 _PAGES: Final = ROOT / "docs/problems"
 _CODE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _EVENTS: Final = {"services/deployer": "deployment.failed", "services/builder": "image.failed"}
-_FAILING: Final = frozenset({"BuildFailedError", "Fail", "_fail"})
+_FAILING: Final = frozenset({"BuildFailedError", "Fail", "_fail", "fail"})
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from libs.contracts.identity import Person, Principal
 from libs.contracts.registry import ModelReference, ResolvedBento
 from services.deployer.domain.deployment import Replica
 from services.deployer.domain.names import Tag
+from services.deployer.domain.verdict import Verdict
 from services.deployer.errors import BentoNotFoundError
 from services.deployer.plan import Phase, Seen
 from services.deployer.targets import Glance, Launch, Watch
@@ -106,10 +107,15 @@ class Bentos:
 
 @dataclass
 class Keeper:
-    """The builder: keeps every image that was not ``lost``, unless it is ``away``."""
+    """The builder: keeps every image that was not ``lost``, unless it is ``away``.
+
+    It trusts those without a verdict of their own.
+    """
 
     held: dict[UUID, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    judged: list[str] = field(default_factory=list)
     away: bool = False
 
     async def hold(self, revision_id: UUID, image_digest: str, org: OrgRef) -> bool:
@@ -120,6 +126,13 @@ class Keeper:
             return False
         self.held[revision_id] = image_digest
         return True
+
+    async def verdict(self, image_digest: str, org: OrgRef) -> Verdict:
+        assert org.org_id == ORG
+        if self.away:
+            raise DatabaseUnavailableError(ConnectionRefusedError())
+        self.judged.append(image_digest)
+        return self.verdicts.get(image_digest, Verdict(trusted=True))
 
     async def release(self, revision_id: UUID, org: OrgRef) -> None:
         assert org.org_id == ORG

@@ -35,6 +35,15 @@ def tiny_bento(folder: Path, name: str) -> BentoFiles:
     return BentoFiles(bento)
 
 
+def tiny_container(folder: Path, name: str, *, first: str = "") -> BentoFiles:
+    """The same for images: with an entrypoint, which begins with this command."""
+    files = tiny_bento(folder, name)
+    script = files.folder / "env" / "docker" / "entrypoint.sh"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/bash\n{first}\nexec python -m bentoml start-http-server "$@"\n')
+    return files
+
+
 @cache
 def stand_in() -> str:
     """A requirement that needs no index, as long as the test runs."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.driver import Driver
 from tests.support.platform import running
-from tests.support.tiny import tiny_bento
+from tests.support.tiny import tiny_container
 
 pytestmark = [pytest.mark.timeout(200), pytest.mark.long]
 
@@ -28,15 +28,9 @@ def test_a_bento_answers_from_its_image_and_sees_nothing_of_the_machine(
     base_layout: Path, tmp_path: Path
 ) -> None:
     assert OF_THE_MACHINE.exists()
-    files = tiny_bento(tmp_path, "tiny")
-    script = files.folder / "env" / "docker" / "entrypoint.sh"
-    script.parent.mkdir()
     there = (OF_THE_MACHINE, tmp_path / "home", Path(__file__))
-    script.write_text(
-        "#!/bin/bash\n"
-        f'export SEEN="$(ls -d {" ".join(map(str, there))} /etc/debian_version)"\n'
-        'exec python -m bentoml start-http-server "$@"\n'
-    )
+    looks = f'export SEEN="$(ls -d {" ".join(map(str, there))} /etc/debian_version)"'
+    files = tiny_container(tmp_path, "tiny", first=looks)
     env = {"YOKOCHO_DEPLOYER_ISOLATION": "image"}
     with running(tmp_path / "home", env=env) as platform:
         driver = Driver(platform, platform.token)

@@ -1,7 +1,5 @@
 """Images for those who check them: what lies beside one, who signed it, and built once more."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -12,21 +10,12 @@ from libs.chassis.openapi import Operation
 from libs.chassis.problems import json_response
 from services.builder.domain import BuildView
 from services.builder.errors import ImageGoneError
-from services.builder.service import Verifying
+from services.builder.service import Judged, Verifying
 
 _ONE: Final = "/api/images/{digest}"
 _READ: Final = "build.read"
 _DEPLOYER: Final = frozenset({"deployer"})
 _DIGEST: Final = len("sha256:") + 64
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """``by`` are fingerprints of keys; ``reasons`` say why what was found is no signature."""
-
-    trusted: bool
-    by: Sequence[str]
-    reasons: Sequence[str]
 
 
 class VerifyingApi:
@@ -50,8 +39,8 @@ class VerifyingApi:
         return await self._document(request, "provenance")
 
     async def verdict(self, request: web.Request) -> web.Response:
-        found = await self._verifying.verdict(OrgRef.of(principal(request)), _digest(request))
-        return json_response(Judged(found.trusted, found.by, found.reasons))
+        org = OrgRef.of(principal(request))
+        return json_response(await self._verifying.verdict(org, _digest(request)))
 
     async def verify(self, request: web.Request) -> web.Response:
         build = await self._verifying.rebuild(principal(request), _digest(request))

@@ -24,7 +24,7 @@ from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
 from services.builder.service.tx import SERVICE, Tx
 from services.builder.service.unpacking import Unpacking
-from services.builder.service.verifying import Verifying
+from services.builder.service.verifying import Judged, Verifying
 from services.builder.service.workshop import Workshop
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Housekeeping",
     "Images",
     "Job",
+    "Judged",
     "Keep",
     "Layering",
     "Live",

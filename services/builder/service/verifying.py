@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from libs.chassis.client import OrgRef
@@ -19,11 +20,26 @@ from services.builder.supply.pem import VerifyingKey
 from services.builder.supply.provenance import Inputs, from_statement
 from services.builder.supply.statements import PREDICATE
 from services.builder.supply.values import Base
-from services.builder.supply.verdict import Found, Verdict, verify_image, verify_statement
+from services.builder.supply.verdict import Found, verify_image, verify_statement
 from services.builder.upstream import Registry
 
 _KINDS: Final[Mapping[str, str]] = {"sbom": CYCLONEDX, "provenance": IN_TOTO}
 _LARGEST: Final = 64 * 2**20
+_NO_KEYS: Final = "the builder has no YOKOCHO_BUILDER_VERIFYING_KEYS_FILE: it believes nobody"
+_PENDING: Final = "what belongs beside the image is still being made"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``by`` are fingerprints of keys; ``reasons`` say why what was found is no signature.
+
+    While it is ``pending``, a signature may still come.
+    """
+
+    trusted: bool
+    by: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    pending: bool = False
 
 
 class Verifying:
@@ -54,12 +70,17 @@ class Verifying:
                 return str(layer["mediaType"]), each.blobs[layer["digest"]]
         raise VerificationRefusedError(f"{image_digest} has no {kind} yet")
 
-    async def verdict(self, org: OrgRef, image_digest: str) -> Verdict:
-        """Whether one of the platform's keys signed it, or why not."""
+    async def verdict(self, org: OrgRef, image_digest: str) -> Judged:
+        """Whether one of the platform's keys signed it, or why not, or not yet."""
         if not self._keys:
-            return Verdict(trusted=False, reasons=("no keys to verify with are configured",))
+            return Judged(trusted=False, reasons=(_NO_KEYS,))
         to = self._destination((await self._made(org, image_digest)).order)
-        return verify_image(image_digest, await _beside(to, image_digest), self._keys)
+        async with self._database.read() as tx:  # first: what is signed meanwhile is found below
+            pending = await tx.attestations.pending(org.org_id, image_digest)
+        found = verify_image(image_digest, await _beside(to, image_digest), self._keys)
+        if pending and not found.trusted:
+            return Judged(trusted=False, reasons=(*found.reasons, _PENDING), pending=True)
+        return Judged(found.trusted, found.by, found.reasons)
 
     async def rebuild(self, principal: Principal, image_digest: str) -> BuildView:
         """Queue a build from the image's provenance, which fails where another image comes out."""

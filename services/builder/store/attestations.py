@@ -23,6 +23,9 @@ SELECT {ORDER}, strategy, plan, plan_digest, image_digest, uri, started_at, ende
 FROM build WHERE org_id = $1 AND image_digest = $2 AND kind = 'oci' AND attest <> 'none'
 ORDER BY id LIMIT 1
 """  # noqa: S608  # a constant
+_PENDING: Final = """
+SELECT EXISTS (SELECT FROM build WHERE org_id = $1 AND image_digest = $2 AND attest = 'due')
+"""
 _END: Final = "UPDATE build SET attest = $2 WHERE id = $1"
 _PUT_OFF: Final = """
 UPDATE build SET attest_attempts = attest_attempts + 1, attest_due_at = now() + $2::interval
@@ -52,6 +55,10 @@ class AttestStore:
     async def built(self, org_id: UUID, image_digest: str) -> Due | None:
         """The build that made an image."""
         return _due(await self._connection.fetchrow(_BUILT, org_id, image_digest))
+
+    async def pending(self, org_id: UUID, image_digest: str) -> bool:
+        """Whether something is still to be put beside an image."""
+        return bool(await self._connection.fetchval(_PENDING, org_id, image_digest))
 
     async def end(self, build_id: UUID, how: str) -> None:
         await self._connection.execute(_END, build_id, how)

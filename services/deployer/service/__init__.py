@@ -7,6 +7,7 @@ from services.deployer.service.order import Order
 from services.deployer.service.reading import Page, Reading, Shown
 from services.deployer.service.rollouts import Rollouts, Situation
 from services.deployer.service.secrets import Content, Secrets
+from services.deployer.service.trust import Judge, Trust
 from services.deployer.service.tx import SERVICE, Tx, because
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Content",
     "Deployments",
     "Holds",
+    "Judge",
     "Keeper",
     "Kind",
     "Order",
@@ -25,6 +27,7 @@ __all__ = [
     "Shelf",
     "Shown",
     "Situation",
+    "Trust",
     "Tx",
     "because",
 ]

@@ -10,8 +10,9 @@ import structlog
 
 from libs.chassis.client import OrgRef
 from libs.chassis.errors import ServiceError
-from services.deployer.domain.deployment import Deployment, Revision
+from services.deployer.domain.deployment import Deployment, Revision, Stage
 from services.deployer.service.rollouts import Rollouts, Situation
+from services.deployer.service.trust import Trust
 from services.deployer.service.tx import because
 
 log = structlog.get_logger(__name__)
@@ -41,40 +42,45 @@ class Shelf(Protocol):
 
 
 class Holds:
+    """With ``trust``, only what is trusted is held for longer than it takes to find that out."""
+
     def __init__(
         self,
         rollouts: Rollouts,
         keeper: Keeper,
         shelf: Shelf,
         *,
+        trust: Trust | None,
         clock: Callable[[], datetime],
     ) -> None:
         self._rollouts = rollouts
         self._keeper = keeper
         self._shelf = shelf
+        self._trust = trust
         self._clock = clock
         self._said: dict[UUID, datetime] = {}
         self._shelved: dict[UUID, datetime] = {}
 
     async def take(self, revision: Revision, deployment: Deployment) -> bool:
-        """False when the image is gone, and another was asked for."""
+        """False when it will not run from this image: it is gone, or is not trusted."""
         with because(revision.cause, "image.hold"):
             digest = revision.image_digest or ""
             kept = await self._keeper.hold(revision.id, digest, _org(deployment))
-        if kept:
+        if not kept:
+            await self._rollouts.image_lost(revision)
+        elif await self._is_trusted(revision, deployment):
             await self._rollouts.held(revision)
             self._said[revision.id] = self._clock()
-        else:
-            await self._rollouts.image_lost(revision)
-        return kept
+            return True
+        return False
 
     async def renew(self, situation: Situation) -> bool:
-        """Say them again, after a start first; True when an image turned out to be lost.
+        """Say them again, after a start first; True when a revision cannot go on as it was.
 
         A hold that nobody renews goes stale, and images may have been lost with their disk. An
         owner that does not answer keeps nobody from running what is there.
         """
-        lost = False
+        changed = False
         for revision in situation.revisions:
             if _is_due(self._shelved.get(revision.id), self._clock()):
                 await self._shelve(revision, situation.deployment)
@@ -86,18 +92,36 @@ class Holds:
             except (ServiceError, TimeoutError) as error:
                 log.warning("hold.deferred", revision_id=str(revision.id), reason=repr(error))
                 continue
-            lost = lost or not kept
-        return lost
+            changed = changed or not kept
+        return changed
 
     async def release(self, revision: Revision, deployment: Deployment, *, retire: bool) -> None:
         """Nothing of it runs any more."""
-        if revision.held:
+        if revision.held or revision.stage is Stage.BUILT:  # held, and that was not noted
             with because(revision.cause, "image.release"):
                 await self._keeper.release(revision.id, _org(deployment))
         await self._rollouts.released(revision, retire=retire)
         self._said.pop(revision.id, None)
+        if self._trust is not None:
+            self._trust.forget(revision)
         if retire:
             await self._unshelve(revision, deployment)
+
+    async def _is_trusted(self, revision: Revision, deployment: Deployment) -> bool:
+        """What runs already goes on: it was let in when it was looked at, or before policy was."""
+        if self._trust is None:
+            return True
+        why = await self._trust.objection(revision, _org(deployment))
+        if not why:
+            return True
+        if revision.stage is not Stage.BUILT:
+            log.warning("image.not_trusted", revision_id=str(revision.id), reason=why)
+            return True
+        if not revision.held:
+            with because(revision.cause, "image.release"):
+                await self._keeper.release(revision.id, _org(deployment))
+        await self._rollouts.fail(revision, code="image-not-trusted", reason=why)
+        return False
 
     async def _shelve(self, revision: Revision, deployment: Deployment) -> None:
         """From the first look on, so that nothing goes that a build is going to need."""

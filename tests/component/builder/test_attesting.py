@@ -6,13 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from libs.chassis.client import OrgRef
 from libs.chassis.context import Cause, bound
@@ -25,6 +18,7 @@ from services.builder.supply.pem import signing_key, verifying_keys
 from services.builder.supply.provenance import from_statement
 from tests.support.based import WHO, on_base
 from tests.support.builder import CALLER, ORG, OTHER, Yard, building
+from tests.support.keys import key_pair
 
 NAME = "yatai-bentos"
 
@@ -156,6 +150,28 @@ async def test_a_signature_is_believed_by_its_key_alone(
             await yard.shop.verifying.rebuild(CALLER, digest)
 
 
+async def test_an_image_that_waits_for_its_signature_is_told_from_one_that_has_none(
+    pool: Pool, shelves: Pool, tmp_path: Path
+) -> None:
+    private, public = key_pair()
+    async with building(
+        pool, shelves, tmp_path, key=signing_key(private, None), believed=verifying_keys(public)
+    ) as yard:
+        await on_base(yard)
+        await yard.push("fox:v1", image={"python_version": "3.11"})
+        digest = str((await yard.ended(await yard.order("fox:v1", Wish()))).image_digest)
+        waits = await yard.shop.verifying.verdict(WHO, digest)
+        await pool.execute("UPDATE build SET attest = 'failed'")
+        given_up = await yard.shop.verifying.verdict(WHO, digest)
+        await pool.execute("UPDATE build SET attest = 'due'")
+        assert await yard.shop.attesting.turn()
+        signed = await yard.shop.verifying.verdict(WHO, digest)
+    assert (waits.trusted, waits.pending) == (False, True)
+    assert (given_up.trusted, given_up.pending) == (False, False)
+    assert given_up.reasons == ("the image has no signature",)
+    assert (signed.trusted, signed.pending) == (True, False)
+
+
 async def test_what_lies_beside_an_image_is_its_organisations_alone(
     yard: Yard, home: Remote
 ) -> None:
@@ -163,11 +179,3 @@ async def test_what_lies_beside_an_image_is_its_organisations_alone(
     view = await built(yard, "fox:v1")
     with pytest.raises(ImageGoneError):
         await yard.shop.verifying.document(OrgRef(OTHER, "other"), str(view.image_digest), "sbom")
-
-
-def key_pair() -> tuple[bytes, bytes]:
-    private = ec.generate_private_key(ec.SECP256R1())
-    return (
-        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-    )

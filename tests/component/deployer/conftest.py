@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from libs.contracts.identity import Principal
 from services.deployer.consumers import ImagesConsumer, RoutesConsumer
 from services.deployer.controller import Controller
 from services.deployer.http import Asked, routes
-from services.deployer.service import Deployments, Kind, Reading, Rollouts, Secrets, Tx
+from services.deployer.service import Deployments, Kind, Reading, Rollouts, Secrets, Trust, Tx
 from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
 from tests.support.serving import served
 
@@ -41,11 +41,15 @@ class House:
     bentos: Bentos
     keeper: Keeper
     processes: Processes
-    controller: Controller
     rollouts: Rollouts
     secrets: Secrets
     keys: Path
     woken: list[UUID]
+    trust: Trust | None
+    controller: Controller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body)
@@ -148,6 +152,7 @@ class House:
             keeper=self.keeper,
             shelf=self.bentos,
             drain=timedelta(0),
+            trust=self.trust,
         )
 
     async def settle(self, *, turns: int = 20) -> None:
@@ -184,7 +189,15 @@ def kind() -> Kind:
 
 
 @pytest.fixture
-async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> AsyncIterator[House]:
+def patience() -> timedelta | None:
+    """Where only signed images run, how long a signature may take."""
+    return None
+
+
+@pytest.fixture
+async def house(
+    pool: Pool, tmp_path: Path, kind: Kind, patience: timedelta | None, *, isolated: bool
+) -> AsyncIterator[House]:
     bentos, keeper, processes = Bentos(), Keeper(), Processes(tmp_path)
     database = Database(pool, Tx.bind)
     woken: list[UUID] = []
@@ -192,9 +205,7 @@ async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> As
     keys = tmp_path / "sealing"
     generate_sealing_key(keys)
     secrets = Secrets(database, Sealer(file=keys))
-    controller = Controller(
-        rollouts, processes, secrets=secrets, keeper=keeper, shelf=bentos, drain=timedelta(0)
-    )
+    trust = None if patience is None else Trust(keeper, patience=patience)
     deployments = Deployments(
         database, bentos, key=b"k" * 32, woken=woken.append, isolated=isolated, kind=kind
     )
@@ -213,11 +224,11 @@ async def house(pool: Pool, tmp_path: Path, kind: Kind, *, isolated: bool) -> As
             bentos,
             keeper,
             processes,
-            controller,
             rollouts,
             secrets,
             keys,
             woken,
+            trust,
         )
 
 
