@@ -234,7 +234,7 @@ async def test_our_own_view_shows_processes_and_says_what_is_not_enforced(house:
     [seen] = (await house.call("GET", "/api/deployments"))[1]["deployments"]
 
     assert (seen["namespace"], seen["name"], seen["status"]) == ("default", "gw", "running")
-    assert seen["resources"] == "not enforced here"
+    assert seen["resources"] == {"Gateway": {}}
     [process] = seen["processes"]
     assert (process["service"], process["state"], process["pid"]) == ("Gateway", "ready", 4711)
     alone = (await house.call("GET", "/api/deployments/default/gw"))[1]

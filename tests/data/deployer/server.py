@@ -1,6 +1,7 @@
 """A server with a worker below it, as BentoML's: started with the same words, it behaves as told.
 
-BEHAVIOUR: ``import-crash``, ``worker-crash``, ``never-ready``, ``hang-after-ready`` or nothing.
+BEHAVIOUR: ``import-crash``, ``worker-crash``, ``never-ready``, ``hang-after-ready``, ``greedy``,
+``greedy-worker`` or nothing.
 """
 
 import os
@@ -42,6 +43,8 @@ def work(descriptor: int) -> None:
     if BEHAVIOUR == "worker-crash":
         time.sleep(1.5)  # longer than a probe that hangs: somebody must have seen it
         sys.exit("the worker broke")
+    if BEHAVIOUR == "greedy-worker":
+        take()
     server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
     server.daemon_threads = False
     server.socket = socket.socket(fileno=descriptor)
@@ -50,7 +53,16 @@ def work(descriptor: int) -> None:
     server.server_close()
 
 
+def take() -> None:
+    """More memory than the tests let it have."""
+    print("loading the weights", flush=True)
+    time.sleep(0.3 if BEHAVIOUR == "greedy" else 1.5)
+    print(len(b"x" * (256 << 20)), flush=True)
+
+
 def serve(port: int) -> None:
+    if BEHAVIOUR == "greedy":
+        take()
     if BEHAVIOUR == "import-crash":
         sys.exit("RuntimeError: the weights are not where they should be")
     listener = socket.create_server(("127.0.0.1", port))
