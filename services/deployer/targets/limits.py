@@ -48,6 +48,14 @@ class Enforcement:
             group.remove()
             raise
 
+    def starved(self, name: str) -> bool:
+        """Whether a process of the group was killed for the memory it took.
+
+        A cluster ends all of them then: what is left may wait for the killed one forever.
+        """
+        group = self._found().get(name)
+        return group is not None and group.starved
+
     async def end(self, name: str, *, weighed: Callable[[Group], None]) -> None:
         """Whatever is left in the group, and the group."""
         group = self._found().get(name)

@@ -221,6 +221,8 @@ class LocalTarget:
         if ready and now - watched.looked_at < self._policy.probe.total_seconds():
             return None
         watched.looked_at = now
+        if self._enforcement.starved(str(watch.replica.id)):
+            return self._crashed(watch.replica, watched, "it needed more memory than its limit")
         present = workers(process.pid, below=depth(process.record.argv))
         if not watched.staffed(present, attempts=ATTEMPTS):
             return self._crashed(watch.replica, watched, "it lost its workers")

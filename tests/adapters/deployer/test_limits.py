@@ -20,6 +20,7 @@ from services.deployer.plan import Phase
 from services.deployer.targets import Enforcement, enforcement
 from services.deployer.targets.probes import open_probes
 from tests.adapters.deployer.conftest import MARKER, Lane, lane_in
+from tests.adapters.deployer.test_local import fetch
 from tests.support.loops import running
 
 SMALL = Resources(memory_bytes=64 << 20, cpus=0.5)
@@ -112,6 +113,18 @@ async def test_what_needs_more_memory_is_ended_with_the_reason(
     limited.start(replica, "import-crash", resources=SMALL)
     await limited.until(replica, lambda seen: seen.failures > 1 and seen.phase is Phase.DOWN)
     assert "memory limit" not in limited.target.last_words(replica), "it is of another attempt"
+
+
+async def test_one_that_lost_a_child_to_its_limit_is_ended_whole(limited: Lane) -> None:
+    """As on a cluster; others would wait for that child, and nobody would know why."""
+    replica = limited.replica()
+    limited.start(replica, resources=SMALL)
+    await limited.ready(replica)
+
+    status = await fetch(f"{replica.url}/take")
+
+    assert status == str(-signal.SIGKILL)
+    assert "memory limit of 64Mi" in await crashed(limited, replica)
 
 
 async def test_only_what_can_be_is_enforced(tmp_path: Path, image: Path, kept: Enforcement) -> None:

@@ -131,6 +131,11 @@ async def test_an_unknown_bento_is_named(house: House) -> None:
         ({"services": {"Gateway": {"scaling": {"policy": {"metrics": [{}]}}}}}, "policy"),
         ({"services": {"Inner": {"scaling": {"min_replicas": 2, "max_replicas": 2}}}}, "Inner"),
         ({"services": {"Gateway": {"config_overrides": {"ssl": {"enabled": True}}}}}, "ssl"),
+        (
+            {"services": {"Inner": {"config_overrides": {"resources": {"memory": "lots"}}}}},
+            "services.Inner.resources.memory",
+        ),
+        ({"services": {"Inner": {"config_overrides": {"resources": "much"}}}}, "no table"),
         ({"envs": [{"name": "YOKOCHO_TOKEN", "value": "x"}]}, "YOKOCHO_TOKEN"),
         ({"envs": [{"name": "BENTOML_HOME", "value": "x"}]}, "BENTOML_HOME"),
         ({"envs": [{"name": "1X", "value": "x"}]}, "1X"),
