@@ -25,6 +25,8 @@ _PERIOD: Final = 100_000
 _LEAST_QUOTA: Final = 1_000
 """Microseconds: the kernel knows no smaller one."""
 _UNLIMITED: Final = 1 << 62
+_NEARLY: Final = 0.9
+"""Of its limit: version 1 counts what was killed, and not for whose want of memory."""
 _TRIES: Final = 100
 _PAUSE: Final = 0.02
 _TRIAL: Final = timedelta(seconds=10)
@@ -67,12 +69,15 @@ class Group:
 
     @property
     def starved(self) -> bool:
-        """Whether a member was killed because there was no more memory for it."""
-        for name in ("memory.events", "memory.oom_control"):
-            for line in self._said(name).splitlines():
-                if line.startswith("oom_kill "):
-                    return not line.endswith(" 0")
-        return self._said("memory.failcnt") not in {"", "0"}
+        """Whether a member was killed since the group has no more memory; the machine may have."""
+        events = self._counted("memory.events")
+        if events:
+            return events.get("oom", 0) > 0 and events.get("oom_kill", 0) > 0
+        killed = self._counted("memory.oom_control").get("oom_kill")
+        if killed is None:
+            return self._said("memory.failcnt") not in {"", "0"}
+        most = int(self._said("memory.max_usage_in_bytes") or 0)
+        return killed > 0 and most >= _NEARLY * (self.memory_bytes or _UNLIMITED)
 
     def kill(self) -> None:
         """Whatever is a member. One that another namespace shows as 0 is not ours."""
@@ -98,6 +103,11 @@ class Group:
                 return True
             await asyncio.sleep(_PAUSE)
         return False
+
+    def _counted(self, name: str) -> dict[str, int]:
+        """Lines of a name and a number."""
+        lines = (line.partition(" ") for line in self._said(name).splitlines())
+        return {key: int(value) for key, _, value in lines if value.isdecimal()}
 
     def _said(self, name: str) -> str:
         for each in self.folders:
@@ -137,6 +147,11 @@ class Groups:
             for each in sorted(parent.glob(f"{self._prefix}*")):
                 folders.setdefault(each.name.removeprefix(self._prefix), []).append(each)
         return {name: Group(tuple(each)) for name, each in folders.items()}
+
+    def get(self, name: str) -> Group | None:
+        folders = (parent / f"{self._prefix}{name}" for parent in self._parents())
+        there = tuple(each for each in folders if each.is_dir())
+        return Group(there) if there else None
 
     def refusals(self) -> dict[str, str]:
         """By controller, why it is not enforced here; found out by running something in a group.

@@ -53,24 +53,25 @@ class Enforcement:
 
         A cluster ends all of them then: what is left may wait for the killed one forever.
         """
-        group = self._found().get(name)
+        group = self._group(name)
         return group is not None and group.starved
 
     async def end(self, name: str, *, weighed: Callable[[Group], None]) -> None:
         """Whatever is left in the group, and the group."""
-        group = self._found().get(name)
+        group = self._group(name)
         if group is not None:
             weighed(group)
             await _removed(name, group)
 
     async def sweep(self, kept: Collection[str]) -> None:
         """Groups without a process that is known, of deployers that were killed."""
-        for name, group in self._found().items():
+        found = self.groups.found() if self.groups is not None else {}
+        for name, group in found.items():
             if name not in kept:
                 await _removed(name, group)
 
-    def _found(self) -> dict[str, Group]:
-        return self.groups.found() if self.groups is not None else {}
+    def _group(self, name: str) -> Group | None:
+        return self.groups.get(name) if self.groups is not None else None
 
     def _limits(self, asked: resources.Resources) -> Limits:
         return Limits(

@@ -112,14 +112,22 @@ def test_values_are_written_only_where_the_kernel_knows_them(tmp_path: Path) -> 
     assert list((tmp_path / "root").glob("yokocho-*")) == []
 
 
+def version_1(told: str, *, most: str) -> dict[str, str]:
+    limit = {"memory.limit_in_bytes": "1024\n", "memory.max_usage_in_bytes": most}
+    return {"memory.oom_control": told, **limit}
+
+
 @pytest.mark.parametrize(
     ("files", "starved"),
     [
         ({"memory.events": "oom 3\noom_kill 0\noom_group_kill 0\n"}, False),
+        ({"memory.events": "oom 0\noom_kill 1\n"}, False),  # the machine had no more
         ({"memory.events": "oom 3\noom_kill 12\n"}, True),
-        ({"memory.oom_control": "under_oom 0\noom_kill 1\n"}, True),
-        ({"memory.oom_control": "under_oom 0\noom_kill 0\n", "memory.failcnt": "7\n"}, False),
-        ({"memory.oom_control": "under_oom 0\n", "memory.failcnt": "7\n"}, True),
+        (version_1("under_oom 0\noom_kill 1", most="1000"), True),
+        (version_1("under_oom 0\noom_kill 1", most="500"), False),
+        (version_1("under_oom 0\noom_kill 0", most="1000"), False),
+        (version_1("under_oom 0", most="1000") | {"memory.failcnt": "7\n"}, True),
+        (version_1("under_oom 0", most="1000") | {"memory.failcnt": "0\n"}, False),
         ({}, False),
     ],
 )
