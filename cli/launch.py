@@ -19,7 +19,7 @@ from cli.home import Home, Identity, change, create, platform_version
 from cli.ports import DEFAULT_PORT
 from cli.supervisor.lock import HomeLock, is_supervised
 from cli.supervisor.sweep import sweep
-from libs.chassis import isolation
+from libs.chassis import cgroups, isolation
 from libs.chassis.process import Command, Process, identify, leftovers, spawn, tail
 
 _START_SECONDS: Final = 180.0
@@ -34,6 +34,7 @@ _UNKNOWN: Final[dict[str, Any]] = {
     "warnings": [],
     "isolation": "",
     "build_isolation": "",
+    "limits": "",
     "supervisor": None,
     "services": {},
 }
@@ -173,6 +174,7 @@ def _read(home: Home) -> dict[str, Any] | None:
         **told,
         "isolation": isolation.told(home.root / "deployer"),
         "build_isolation": isolation.told(home.root / "builder"),
+        "limits": cgroups.told(home.root / "deployer"),
     }
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -33,7 +34,8 @@ def doctor(
 ) -> None:
     """Look at ports, disk, Python, PostgreSQL's programs, leftovers, isolation; say each cure."""
     at = home_at(home)
-    findings = [*_machine(at), *_ports(at, port), *_leftovers(at), *_isolation(at)]
+    checks = (_machine(at), _ports(at, port), _leftovers(at), _isolation(at), _limits())
+    findings = list(chain.from_iterable(checks))
     show(
         [each._asdict() for each in findings],
         as_json=as_json,
@@ -76,6 +78,13 @@ def _isolated(home: Home, what: str, wanted: str | None) -> Finding:
     except NotPossibleError as error:
         return Finding(what, f"{NAMESPACE} is demanded: {error.why}", CURE)
     return Finding(what, found.by or f"none: {found.why}")
+
+
+def _limits() -> Iterator[Finding]:
+    """Tried anew, too. Bentos run without; they only may take more than they ask for."""
+    from libs.chassis.cgroups import Groups, in_words
+
+    yield Finding("resources", in_words(Groups(f"yokocho-doctor-{os.getpid()}-").refusals()))
 
 
 def _ports(home: Home, port: int | None) -> Iterator[Finding]:

@@ -96,8 +96,12 @@ def _report(told: dict[str, Any]) -> str:
         lines.append(f"{told['trouble']}\n{told['cure']}")
     if told["url"]:
         lines.append(f"API {told['url']}, endpoints {told['endpoints_url']}")
-    isolated = (("models", told["isolation"]), ("builds from source", told["build_isolation"]))
-    lines += [f"{what}: {how}" for what, how in isolated if how]
+    kept = {
+        "models": told["isolation"],
+        "builds from source": told["build_isolation"],
+        "resources": told["limits"],
+    }
+    lines += [f"{what}: {how}" for what, how in kept.items() if how]
     lines += [f"warning: {each}" for each in told["warnings"]]
     rows = [("SERVICE", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "LAST EXIT")]
     for name, each in told["services"].items():

@@ -238,6 +238,7 @@ class Controller:
                 envs=config.envs + config.of(service.name).envs + secret.envs,
                 files=secret.files,
                 overrides={name: each for name, each in overrides.items() if each},
+                resources=service.resources,
             )
         )
 

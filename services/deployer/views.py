@@ -95,6 +95,7 @@ def overview(
     snapshot: Snapshot | None,
     *,
     processes: list[dict[str, Any]],
+    unenforced: Mapping[str, str],
     public_url: str,
 ) -> dict[str, Any]:
     """Our own form: what BentoML's has no place for."""
@@ -114,10 +115,21 @@ def overview(
         "generation": deployment.generation,
         "applied_generation": deployment.applied_generation,
         "labels": list(deployment.labels),
-        "resources": "not enforced here",
+        "resources": _resources(latest, unenforced),
         "processes": processes,
         "created_at": _moment(deployment.created_at),
         "updated_at": _moment(deployment.updated_at),
+    }
+
+
+def _resources(latest: Revision | None, unenforced: Mapping[str, str]) -> dict[str, Any]:
+    """By service what it may take at most, each with the reason where nothing sees to that."""
+    return {
+        service.name: {
+            name: f"{asked}, not enforced here: {why}" if (why := unenforced.get(name)) else asked
+            for name, asked in service.resources.shown().items()
+        }
+        for service in (latest.layout if latest is not None else ())
     }
 
 

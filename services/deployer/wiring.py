@@ -15,6 +15,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
+from libs.chassis import cgroups
 from libs.chassis.auth import Authenticate, Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Handler, Subscription, join
@@ -35,7 +36,16 @@ from services.deployer.http import Asked, routes
 from services.deployer.service import SERVICE, Deployments, Reading, Rollouts, Secrets, Trust, Tx
 from services.deployer.settings import Settings
 from services.deployer.store import load_key, organisations
-from services.deployer.targets import Folders, LocalTarget, Policy, Ports, Probes, open_probes
+from services.deployer.targets import (
+    Enforcement,
+    Folders,
+    LocalTarget,
+    Policy,
+    Ports,
+    Probes,
+    enforcement,
+    open_probes,
+)
 from services.deployer.upstream import Builder, Registry
 
 log = structlog.get_logger(__name__)
@@ -66,6 +76,7 @@ class _Open:
     session: aiohttp.ClientSession
     probes: Probes
     isolation: Isolation
+    enforcement: Enforcement
 
 
 @asynccontextmanager
@@ -73,6 +84,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
     """Everything open for as long as the context is entered."""
     dsn = settings.postgres.dsn.get_secret_value()
     isolation = await asyncio.to_thread(_isolation, settings)
+    limits = await asyncio.to_thread(_enforcement, settings)
     async with (
         create_pool(dsn, max_size=settings.postgres.pool_max, application_name=SERVICE) as pool,
         await join(settings.bus, SERVICE) as bus,
@@ -84,7 +96,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Parts]:
             several = await organisations(connection) > 1
         if several and not isolation.isolates:
             raise SettingsError(_SEVERAL.format(why=isolation.why))
-        yield _parts(settings, _Open(pool, bus, session, probes, isolation), key=key)
+        yield _parts(settings, _Open(pool, bus, session, probes, isolation, limits), key=key)
 
 
 def _parts(settings: Settings, opened: _Open, *, key: bytes) -> Parts:
@@ -172,6 +184,13 @@ def _isolation(settings: Settings) -> Isolation:
     return isolation
 
 
+def _enforcement(settings: Settings) -> Enforcement:
+    """What `resources` mean here; said in the log and for ``status``."""
+    found = enforcement(settings.marker)
+    cgroups.tell(found.refusals, settings.root)
+    return found
+
+
 def _target(settings: Settings, opened: _Open, wakes: "_Wakes") -> LocalTarget:
     return LocalTarget(
         Folders(settings.root.resolve()),
@@ -181,6 +200,7 @@ def _target(settings: Settings, opened: _Open, wakes: "_Wakes") -> LocalTarget:
         policy=Policy(start=settings.start, grace=settings.stop, probe=settings.probe),
         woken=wakes,
         isolation=opened.isolation,
+        enforcement=opened.enforcement,
     )
 
 

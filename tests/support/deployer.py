@@ -149,6 +149,7 @@ class Processes:
         self.history: list[str] = []
         self.crashes: set[str] = set()
         self.port = 24000
+        self.unenforced = {"gpu": "there is none"}
         self._logs = logs
 
     def choose_port(self, taken: Collection[int], *, preferred: int | None = None) -> int:

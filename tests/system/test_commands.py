@@ -16,8 +16,19 @@ def test_doctor_finds_nothing_wrong_with_a_running_platform(platform: LocalPlatf
     findings = json.loads(platform.yokocho("doctor", "--json").stdout)
 
     checked = {each["check"] for each in findings}
-    assert checked >= {"python", "postgres", "disk", "isolation", "isolation of builds"}
+    isolated = {"isolation", "isolation of builds", "resources"}
+    assert checked >= {"python", "postgres", "disk", *isolated}
     assert [each for each in findings if each["cure"]] == []
+
+
+def test_doctor_and_status_agree_on_what_resources_mean(platform: LocalPlatform) -> None:
+    findings = json.loads(platform.yokocho("doctor", "--json").stdout)
+    status = json.loads(platform.yokocho("status", "--json").stdout)
+
+    [found] = [each["found"] for each in findings if each["check"] == "resources"]
+    limited = found.startswith("limited by cgroups")
+    assert status["limits"].startswith("limited by cgroups") is limited
+    assert "not limited: " in found or limited
 
 
 def test_login_writes_the_clients_context_and_keeps_the_others(

@@ -14,10 +14,12 @@ from uuid import uuid4
 
 from typing_extensions import override
 
+from libs.chassis.cgroups import Group, joining
 from libs.chassis.process.identity import MARKER, TOKEN, Identity, end, identify, members
 from libs.chassis.process.records import Record, record_path, write_record
 
 _POLL_SECONDS = 0.2
+_UNLIMITED = Group(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Command:
     cwd: Path
     pass_fds: tuple[int, ...] = ()
     owns_descendants: bool = True
+    group: Group = _UNLIMITED
+    """What it is a member of from its first instruction on; no part of its record."""
 
 
 class _Child(subprocess.Popen[bytes]):
@@ -98,7 +102,7 @@ def spawn(record_dir: Path, name: str, command: Command, *, log: Path, marker: s
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = _Child(
-            command.argv,
+            joining(command.group.entrances, command.argv),
             env=env,
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,

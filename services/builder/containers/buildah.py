@@ -16,15 +16,11 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from libs.chassis.cgroups import LimitUnavailableError
 from libs.chassis.process import leftovers, stop_leftovers
-from services.builder.containers.cgroups import (
-    Limits,
-    LimitUnavailableError,
-    limited,
-    remove_leftovers,
-)
 from services.builder.containers.child import SEEN, Child, marker_of
 from services.builder.containers.layout import settle
+from services.builder.containers.limits import Limits, limited, remove_leftovers
 from services.builder.containers.namespace import FIRST_ID, Namespace, open_namespace
 from services.builder.containers.recipe import Recipe
 from services.builder.containers.steps import Log, Sink, Steps

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from libs.chassis.cgroups import joining
 from libs.chassis.process import MARKER, allowed, tool
-from services.builder.containers.cgroups import joining
 from services.builder.containers.namespace import Namespace
 
 SEEN: Final = Path("/mnt")

@@ -1,10 +1,11 @@
 """Which services of a bento have to run, in which order, how often. Refuses what cannot be run."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.deployer.domain.config import Config
+from services.deployer.domain.resources import Resources, resources_of
 from services.deployer.errors import NotSupportedError
 
 RECREATE: Final = "Recreate"
@@ -21,6 +22,7 @@ class ServiceSpec:
     readyz: str
     livez: str
     recreate: bool
+    resources: Resources = field(default_factory=Resources)
 
 
 Layout = tuple[ServiceSpec, ...]
@@ -64,6 +66,9 @@ def _spec(
     for described in (service.get("config") or {}, wanted.overrides):
         if ((described.get("ssl") or {}) if isinstance(described, Mapping) else {}).get("enabled"):
             raise NotSupportedError(f"services.{name}.ssl", "the gateway speaks HTTP to it")
+    resources = resources_of(
+        service.get("config"), wanted.overrides, where=f"services.{name}.resources"
+    )
     return ServiceSpec(
         name=name,
         entry=is_entry,
@@ -72,6 +77,7 @@ def _spec(
         readyz=_probe(service.get("config") or {}, "readyz"),
         livez=_probe(service.get("config") or {}, "livez"),
         recreate=wanted.strategy == RECREATE,
+        resources=resources,
     )
 
 

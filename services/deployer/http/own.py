@@ -93,6 +93,7 @@ class OwnApi:
             shown.latest,
             shown.snapshot,
             processes=await self._processes(shown.deployment.id),
+            unenforced=self._target.unenforced,
             public_url=self._public_url,
         )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.chassis.context import Cause
 from services.deployer.domain.layout import Layout, ServiceSpec
+from services.deployer.domain.resources import Resources
 
 
 def dump(value: Any) -> str:
@@ -39,4 +40,6 @@ def dump_layout(layout: Layout) -> str:
 
 
 def _service(body: Mapping[str, Any]) -> ServiceSpec:
-    return ServiceSpec(**{**body, "needs": tuple(body["needs"])})
+    """What an earlier version wrote says nothing of resources."""
+    resources = Resources(**body.get("resources", {}))
+    return ServiceSpec(**{**body, "needs": tuple(body["needs"]), "resources": resources})

@@ -2,8 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from libs.chassis.cgroups import LimitUnavailableError
 from libs.chassis.isolation import Isolation, depth
 from libs.chassis.lifecycle import TaskGroup
 from libs.chassis.process import (
@@ -21,17 +21,17 @@ from libs.chassis.process import (
     load_records,
     spawn,
     stop_leftovers,
-    tail,
 )
 from services.deployer.domain.deployment import Replica
 from services.deployer.plan import ATTEMPTS, Phase, Seen
 from services.deployer.targets.container import begun
 from services.deployer.targets.launch import Folders, needs_of, place
+from services.deployer.targets.limits import Enforcement
 from services.deployer.targets.logs import tend
 from services.deployer.targets.ports import Ports
 from services.deployer.targets.probes import Probes, workers
 from services.deployer.targets.target import Glance, Launch, Watch
-from services.deployer.targets.watched import MISSES, Watched
+from services.deployer.targets.watched import MISSES, Policy, Watched
 
 log = structlog.get_logger(__name__)
 
@@ -40,21 +40,9 @@ _CRASH_GRACE: Final = timedelta(seconds=2)
 _SWEEP_GRACE: Final = timedelta(seconds=5)
 
 _OPEN: Final = Isolation()
+_UNLIMITED: Final = Enforcement()
 
 Job = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How patient the target is.
-
-    ``start`` is how long a process may take to be ready, ``grace`` how long what it is doing
-    may take when it is stopped, ``probe`` how often one that is ready is asked.
-    """
-
-    start: timedelta
-    grace: timedelta
-    probe: timedelta
 
 
 class LocalTarget:
@@ -73,6 +61,7 @@ class LocalTarget:
         policy: Policy,
         woken: Callable[[UUID], None],
         isolation: Isolation = _OPEN,
+        enforcement: Enforcement = _UNLIMITED,
     ) -> None:
         self._folders = folders
         self._marker = marker if ":" in marker else f"{marker}:deployment"
@@ -81,9 +70,14 @@ class LocalTarget:
         self._policy = policy
         self._woken = woken
         self._isolation = isolation
+        self._enforcement = enforcement
         self._watched: dict[UUID, Watched] = {}
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._found = {each.name: each for each in load_records(folders.records)}
+
+    @property
+    def unenforced(self) -> Mapping[str, str]:
+        return self._enforcement.refusals
 
     async def run(self) -> None:
         """Wait for processes, and end them, without anybody waiting. Never returns."""
@@ -120,6 +114,7 @@ class LocalTarget:
         if strays:
             log.warning("target.strays_ended", pids=[each.identity.pid for each in strays])
             await stop_leftovers(strays, grace=_SWEEP_GRACE)
+        await self._enforcement.sweep(self._running())
 
     async def observe(self, watches: Sequence[Watch]) -> list[Seen]:
         return list(await asyncio.gather(*(self._look(watch) for watch in watches)))
@@ -131,7 +126,7 @@ class LocalTarget:
             return
         try:
             process = self._spawn(launch)
-        except OSError as error:
+        except (OSError, LimitUnavailableError) as error:
             watched.failed(_now())
             watched.refused = f"it cannot be started: {error}"
             log.warning("replica.not_started", **_about(replica), reason=str(error))
@@ -148,9 +143,12 @@ class LocalTarget:
             place(work, path, content)
         self._isolation.hand_over(work)
         records, log_path = self._folders.records, self._folders.log(launch.replica)
-        with begun(launch, work, self._isolation) as command:
-            name = str(launch.replica.id)
-            return spawn(records, name, command, log=log_path, marker=self._marker)
+        name = str(launch.replica.id)
+        with (
+            begun(launch, work, self._isolation) as command,
+            self._enforcement.limiting(command, name, launch.resources) as limited,
+        ):
+            return spawn(records, name, limited, log=log_path, marker=self._marker)
 
     def stop(self, replica: Replica) -> None:
         self._end(replica, self._policy.grace, gone=True)
@@ -160,11 +158,7 @@ class LocalTarget:
         shutil.rmtree(self._folders.work(replica), ignore_errors=True)
 
     def last_words(self, replica: Replica, *, lines: int = 40) -> str:
-        watched = self._of(replica)
-        words = watched.refused or tail(watched.log, lines).rstrip()
-        ended = "" if watched.exit_status is None else f"\n(exit status {watched.exit_status})"
-        said = f"{words}{ended}".strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return said or "it ended without a word"
+        return self._of(replica).last_words(lines)
 
     def log_of(self, replica: Replica) -> Path:
         return self._folders.log(replica)
@@ -178,6 +172,11 @@ class LocalTarget:
 
     def remove_logs(self, deployment_id: UUID) -> None:
         shutil.rmtree(self._folders.logs(deployment_id), ignore_errors=True)
+
+    def _running(self) -> set[str]:
+        """Names of what has a process, whether it was looked at yet or not."""
+        found = {name for name, record in self._found.items() if adopt(record)}
+        return found | {str(each) for each, watched in self._watched.items() if watched.process}
 
     def _of(self, replica: Replica) -> Watched:
         """Its memory; one that an earlier process of ours started is adopted at first sight."""
@@ -222,6 +221,8 @@ class LocalTarget:
         if ready and now - watched.looked_at < self._policy.probe.total_seconds():
             return None
         watched.looked_at = now
+        if self._enforcement.starved(str(watch.replica.id)):
+            return self._crashed(watch.replica, watched, "it needed more memory than its limit")
         present = workers(process.pid, below=depth(process.record.argv))
         if not watched.staffed(present, attempts=ATTEMPTS):
             return self._crashed(watch.replica, watched, "it lost its workers")
@@ -264,6 +265,7 @@ class LocalTarget:
         process = watched.process
         if process is not None:
             await process.stop(grace)
+            await self._enforcement.end(str(replica.id), weighed=watched.weighed)
         watched.process, watched.ready_at, watched.ending, watched.gone = None, None, False, gone
         self._woken(replica.deployment_id)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.deployer.domain.config import Envs
 from services.deployer.domain.deployment import Replica
+from services.deployer.domain.resources import Resources
 from services.deployer.plan import Seen
 
 
@@ -31,6 +32,7 @@ class Launch:
     overrides: Mapping[str, Any]
     files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Paths below its home, and contents: for its eyes alone."""
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Glance:
 
 class Target(Protocol):
     """Starting and stopping are begun here and observed later: nothing waits for a process."""
+
+    @property
+    def unenforced(self) -> Mapping[str, str]:
+        """By the name of a resource, why a process may take more of it than it asked for."""
 
     def choose_port(self, taken: Collection[int], *, preferred: int | None = None) -> int:
         """A port that is free now and not ``taken``; the ``preferred`` one if it is."""

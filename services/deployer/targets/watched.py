@@ -5,7 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from libs.chassis.process import Process
+from libs.chassis.cgroups import Group
+from libs.chassis.process import Process, tail
+from services.deployer.domain.resources import written
 from services.deployer.plan import Phase
 
 BACKOFF: Final = timedelta(seconds=0.25)
@@ -13,6 +15,19 @@ LONGEST: Final = timedelta(seconds=30)
 STABLE: Final = timedelta(seconds=20)
 """How long a process must have been ready for its earlier failures to be forgotten."""
 MISSES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient the target is.
+
+    ``start`` is how long a process may take to be ready, ``grace`` how long what it is doing
+    may take when it is stopped, ``probe`` how often one that is ready is asked.
+    """
+
+    start: timedelta
+    grace: timedelta
+    probe: timedelta
 
 
 @dataclass(slots=True)
@@ -34,6 +49,8 @@ class Watched:
     needs: tuple[str, ...] = ()
     exit_status: int | None = None
     refused: str = ""
+    starved: int | None = None
+    """Bytes that it needed more than, and was ended for that."""
 
     @property
     def phase(self) -> Phase:
@@ -48,7 +65,12 @@ class Watched:
     def begun(self, process: Process, needs: tuple[str, ...], now: float) -> None:
         self.process, self.needs, self.begun_at = process, needs, now
         self.ready_at, self.gone, self.misses, self.exit_status = None, False, 0, None
-        self.workers, self.refused = set(), ""
+        self.workers, self.refused, self.starved = set(), "", None
+
+    def weighed(self, group: Group) -> None:
+        """Before its ``group`` goes, and with it what that knows."""
+        if group.starved:
+            self.starved = group.memory_bytes
 
     def answered(self, now: float) -> None:
         """A probe succeeded."""
@@ -63,6 +85,16 @@ class Watched:
         self.failures += 1
         pause = BACKOFF * 2 ** min(self.failures - 1, 10)
         self.due_at = now + min(pause, LONGEST).total_seconds()
+
+    def last_words(self, lines: int) -> str:
+        """How its log and it itself ended, and why, as far as the kernel knows that."""
+        words = self.refused or tail(self.log, lines).rstrip()
+        ended = "" if self.exit_status is None else f"\n(exit status {self.exit_status})"
+        said = f"{words}{ended}".strip().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        said = said or "it ended without a word"
+        if self.starved is None:
+            return said
+        return f"it needed more than its memory limit of {written(self.starved)}: {said}"
 
     def staffed(self, present: frozenset[int], *, attempts: int) -> bool:
         """Whether it still has workers, and does not go through them before it was ever ready.

@@ -15,8 +15,18 @@ from uuid_utils.compat import uuid7
 from libs.chassis.isolation import Isolation
 from libs.chassis.process import leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
+from services.deployer.domain.resources import Resources
 from services.deployer.plan import Phase, Seen
-from services.deployer.targets import Folders, Launch, LocalTarget, Policy, Ports, Probes, Watch
+from services.deployer.targets import (
+    Enforcement,
+    Folders,
+    Launch,
+    LocalTarget,
+    Policy,
+    Ports,
+    Probes,
+    Watch,
+)
 from services.deployer.targets.probes import open_probes
 from tests.support.loops import running
 
@@ -43,6 +53,7 @@ class Lane:
         replica: Replica,
         behaviour: str = "",
         files: tuple[tuple[str, str], ...] = (),
+        resources: Resources = Resources(),  # noqa: B008 - it never changes
         **envs: str,
     ) -> None:
         self.target.start(
@@ -53,6 +64,7 @@ class Lane:
                 envs=(("BEHAVIOUR", behaviour), *envs.items()),
                 overrides={},
                 files=files,
+                resources=resources,
             )
         )
 
@@ -81,6 +93,7 @@ def lane_in(
     *,
     start: float = 20,
     isolation: Isolation = Isolation(),  # noqa: B008 - it never changes
+    enforcement: Enforcement = Enforcement(),  # noqa: B008 - the same
 ) -> Lane:
     woken: list[UUID] = []
     folders = Folders(root)
@@ -95,6 +108,7 @@ def lane_in(
         policy=policy,
         woken=woken.append,
         isolation=isolation,
+        enforcement=enforcement,
     )
     return Lane(target, folders, image, woken)
 

@@ -131,6 +131,11 @@ async def test_an_unknown_bento_is_named(house: House) -> None:
         ({"services": {"Gateway": {"scaling": {"policy": {"metrics": [{}]}}}}}, "policy"),
         ({"services": {"Inner": {"scaling": {"min_replicas": 2, "max_replicas": 2}}}}, "Inner"),
         ({"services": {"Gateway": {"config_overrides": {"ssl": {"enabled": True}}}}}, "ssl"),
+        (
+            {"services": {"Inner": {"config_overrides": {"resources": {"memory": "lots"}}}}},
+            "services.Inner.resources.memory",
+        ),
+        ({"services": {"Inner": {"config_overrides": {"resources": "much"}}}}, "no table"),
         ({"envs": [{"name": "YOKOCHO_TOKEN", "value": "x"}]}, "YOKOCHO_TOKEN"),
         ({"envs": [{"name": "BENTOML_HOME", "value": "x"}]}, "BENTOML_HOME"),
         ({"envs": [{"name": "1X", "value": "x"}]}, "1X"),
@@ -234,7 +239,7 @@ async def test_our_own_view_shows_processes_and_says_what_is_not_enforced(house:
     [seen] = (await house.call("GET", "/api/deployments"))[1]["deployments"]
 
     assert (seen["namespace"], seen["name"], seen["status"]) == ("default", "gw", "running")
-    assert seen["resources"] == "not enforced here"
+    assert seen["resources"] == {"Gateway": {}}
     [process] = seen["processes"]
     assert (process["service"], process["state"], process["pid"]) == ("Gateway", "ready", 4711)
     alone = (await house.call("GET", "/api/deployments/default/gw"))[1]

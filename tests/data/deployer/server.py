@@ -1,6 +1,7 @@
 """A server with a worker below it, as BentoML's: started with the same words, it behaves as told.
 
-BEHAVIOUR: ``import-crash``, ``worker-crash``, ``never-ready``, ``hang-after-ready`` or nothing.
+BEHAVIOUR: ``import-crash``, ``worker-crash``, ``never-ready``, ``hang-after-ready``, ``greedy``,
+``greedy-worker`` or nothing.
 """
 
 import os
@@ -25,6 +26,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         if self.path == "/slow":
             time.sleep(1)
+        if self.path == "/take":
+            greedy = subprocess.run([sys.executable, "-c", "b'x' * (256 << 20)"], check=False)
+            return self.answer(200, str(greedy.returncode).encode())
         return self.answer(200, repr(dict(os.environ)).encode())
 
     def answer(self, status: int, body: bytes) -> None:
@@ -42,6 +46,8 @@ def work(descriptor: int) -> None:
     if BEHAVIOUR == "worker-crash":
         time.sleep(1.5)  # longer than a probe that hangs: somebody must have seen it
         sys.exit("the worker broke")
+    if BEHAVIOUR == "greedy-worker":
+        take()
     server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
     server.daemon_threads = False
     server.socket = socket.socket(fileno=descriptor)
@@ -50,7 +56,16 @@ def work(descriptor: int) -> None:
     server.server_close()
 
 
+def take() -> None:
+    """More memory than the tests let it have."""
+    print("loading the weights", flush=True)
+    time.sleep(0.2)  # the words are in the log by then
+    print(len(b"x" * (256 << 20)), flush=True)
+
+
 def serve(port: int) -> None:
+    if BEHAVIOUR == "greedy":
+        take()
     if BEHAVIOUR == "import-crash":
         sys.exit("RuntimeError: the weights are not where they should be")
     listener = socket.create_server(("127.0.0.1", port))
