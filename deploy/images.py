@@ -21,6 +21,7 @@ import aiohttp
 
 from libs.chassis.errors import ServiceError
 from libs.chassis.isolation import Isolation
+from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import BaseImage, Layer, Target
 from services.builder.environments import Children, Confinement, NeedsBuildingError, Uv
@@ -120,7 +121,7 @@ class Making:
         return written.layer
 
     def _document(self, body: bytes) -> tuple[str, int]:
-        digest = plan.digest_of(body)
+        digest = digest_of(body)
         (self._blobs / digest.partition(":")[2]).write_bytes(body)
         return digest, len(body)
 

@@ -1,6 +1,5 @@
 """Manifests of images: what one says of itself, and what it needs to be there."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from libs.contracts.oci import OciCode
+from libs.contracts.types import digest_of
 from services.registry.errors import OciRefusedError
 
 LIMIT: Final = 4 * 2**20
@@ -134,10 +134,6 @@ def _document(content: bytes, media_type: str) -> _Image | _Index:
     if document.media_type not in {None, media_type}:
         raise _invalid(f"mediaType is {document.media_type!r:.100}, sent was {media_type!r}")
     return document
-
-
-def digest_of(content: bytes, algorithm: str) -> str:
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def require_digest(digest: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from libs.contracts.types import digest_of
+
 _LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 _LEVEL: Final = 4
 _CHUNK: Final = 1 << 20
@@ -71,7 +73,7 @@ def _copied(source: Path, target: Path, descriptor: dict[str, Any]) -> dict[str,
 
 def _written(layout: Path, value: dict[str, Any]) -> dict[str, Any]:
     body = _json(value)
-    described = {"digest": f"sha256:{hashlib.sha256(body).hexdigest()}", "size": len(body)}
+    described = {"digest": digest_of(body), "size": len(body)}
     _blob(layout, described).write_bytes(body)
     return described
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from libs.contracts.types import digest_of
 from services.builder.oci.descriptor import (
     OCI_CONFIG,
     OCI_LAYER,
@@ -16,7 +17,7 @@ from services.builder.oci.descriptor import (
     Descriptor,
     DescriptorInvalidError,
 )
-from services.builder.oci.manifests import LIMIT, digest_of, document_of
+from services.builder.oci.manifests import LIMIT, document_of
 from services.builder.oci.shelves import Shelf, invalid
 
 _MOST_IMAGES: Final = 1000

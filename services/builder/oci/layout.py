@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from libs.contracts.types import digest_of
 from services.builder.oci.client import Remote
 from services.builder.oci.descriptor import (
     CONFIGS,
@@ -27,7 +28,6 @@ from services.builder.oci.downloads import update
 from services.builder.oci.manifests import (
     LIMIT,
     descriptor_of,
-    digest_of,
     document_of,
     listed,
     media_type_of,

@@ -1,10 +1,10 @@
 """Manifests as documents of others: read with care, named by their bytes."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError
 from services.builder.oci.descriptor import (
     INDEXES,
@@ -22,10 +22,6 @@ LIMIT: Final = 4 * 2**20
 ACCEPT: Final = ", ".join(sorted(MANIFESTS | INDEXES))
 _SCHEMA: Final = 2
 _MOST_LISTED: Final = 10_000
-
-
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def document_of(content: bytes) -> dict[str, Any]:

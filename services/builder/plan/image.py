@@ -1,6 +1,5 @@
 """An image before it is made: its plan, whose digest names it, and its OCI documents. Pure."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -143,10 +142,6 @@ def index_of(images: Sequence[PushedImage]) -> bytes:
             ],
         }
     )
-
-
-def digest_of(document: bytes) -> str:
-    return f"sha256:{hashlib.sha256(document).hexdigest()}"
 
 
 def _env(asked: Asked, base: BaseImage) -> list[tuple[str, str]]:

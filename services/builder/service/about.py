@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
+from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import Contents, Due
 from services.builder.oci import Descriptor
@@ -79,7 +80,7 @@ class About:
             models=self._models(),
             base=None if several else self.platforms[0].base,
             locks=tuple(
-                Lock(digest=plan.digest_of(each.lock.encode()), platform=each.name)
+                Lock(digest=digest_of(each.lock.encode()), platform=each.name)
                 for each in self.platforms
                 if each.lock
             ),

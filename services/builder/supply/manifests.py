@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.builder.supply.documents import canonical, digest_of
+from libs.contracts.types import digest_of
+from services.builder.supply.documents import canonical
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 EMPTY: Final = "application/vnd.oci.empty.v1+json"

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from libs.contracts.types import digest_of
 from services.builder.errors import SupplyError
 from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.supply import manifests
 from services.builder.supply.attachments import Documents, attachments
-from services.builder.supply.documents import canonical, digest_of
+from services.builder.supply.documents import canonical
 from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.supply.provenance import statement_of
 from services.builder.supply.sbom import bill_of
