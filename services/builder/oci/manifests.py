@@ -4,17 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from libs.contracts.mediatypes import INDEXES, MANIFESTS, OCI_INDEX, OCI_MANIFEST
 from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError
-from services.builder.oci.descriptor import (
-    INDEXES,
-    MANIFESTS,
-    OCI_INDEX,
-    OCI_MANIFEST,
-    Descriptor,
-    DescriptorInvalidError,
-    annotations_of,
-)
+from services.builder.oci.descriptor import Descriptor, DescriptorInvalidError, annotations_of
 from services.builder.oci.reference import is_digest
 
 LIMIT: Final = 4 * 2**20

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from libs.contracts.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from services.builder.domain import Asked, BaseImage, BasePython, Layer, Model
 from services.builder.plan.digest import FORMAT, digest
 
@@ -16,9 +17,6 @@ UID: Final = 1034
 ENTRYPOINT: Final = f"{BENTO}/env/docker/entrypoint.sh"
 """Same paths, user and ports as in the containers that BentoML itself makes."""
 
-MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-INDEX: Final = "application/vnd.oci.image.index.v1+json"
-CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 _EPOCH: Final = "1970-01-01T00:00:00Z"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -103,8 +101,8 @@ def manifest_of(
     return _json(
         {
             "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, "digest": config[0], "size": config[1]},
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": OCI_CONFIG, "digest": config[0], "size": config[1]},
             "layers": [
                 {"mediaType": each.media_type, "digest": each.digest, "size": each.size_bytes}
                 for each in layers
@@ -128,10 +126,10 @@ def index_of(images: Sequence[PushedImage]) -> bytes:
     return _json(
         {
             "schemaVersion": 2,
-            "mediaType": INDEX,
+            "mediaType": OCI_INDEX,
             "manifests": [
                 {
-                    "mediaType": MANIFEST,
+                    "mediaType": OCI_MANIFEST,
                     "digest": each.digest,
                     "size": each.size,
                     "platform": dict(
