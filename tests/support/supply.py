@@ -6,11 +6,10 @@ from packaging.requirements import Requirement
 
 from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.supply.debian import packages_of
-from services.builder.supply.lock import pins_of
 from services.builder.supply.manifests import Artifact, Target
 from services.builder.supply.provenance import Inputs, Lock
 from services.builder.supply.sbom import Contents
-from services.builder.supply.values import Base, Bento, Model, Subject
+from services.builder.supply.values import Base, Bento, Model, Subject, pins_of
 from services.builder.supply.verdict import Found
 from services.builder.supply.wheels import wheel_of
 

@@ -31,12 +31,11 @@ from services.builder.plan.image import (
     manifest_of,
     plan_image,
 )
+from services.builder.plan.lock import Locked, locked
 from services.builder.plan.naming import DEFAULT_TEMPLATE, Naming, check_template, name_of
-from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
+from services.builder.plan.offers import has_bash, libc_of, pythons_of
 from services.builder.plan.requirements import (
-    Locked,
     is_pinned,
-    locked,
     need_building,
     requirements_of,
 )
@@ -78,7 +77,6 @@ __all__ = [
     "name_of",
     "need_building",
     "of_manifest",
-    "packages_of",
     "places",
     "plan_image",
     "platform_of_uv",

@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
 from libs.contracts.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from services.builder.domain import Asked, BaseImage, BasePython, Layer, Model
 from services.builder.plan.digest import FORMAT, digest
+from services.builder.plan.lock import Locked
 
 HOME: Final = "/home/bentoml"
 BENTO: Final = f"{HOME}/bento"
@@ -47,18 +50,30 @@ class ImagePlan:
         """Names the layers of packages, which many bentos share."""
         return digest([self.format, self.lock, self.python.version, self.platform, self.libc])
 
+    def group_key(self, lock: Sequence[Locked], names: Sequence[str]) -> str:
+        """Names a layer of some of them, ``name==version``, by the files that each may be of.
+
+        Found by name alone: the version of one from an address is not what the lock says.
+        """
+        hashes = {each.name: each.hashes for each in lock}
+        inside = [
+            [each, hashes.get(canonicalize_name(each.partition("==")[0]), ())] for each in names
+        ]
+        of = [self.python.minor, self.platform, self.libc]
+        return digest([FORMAT, "packages", *of, inside])
+
 
 def plan_image(
     asked: Asked,
     base: BaseImage,
     python: BasePython,
     *,
-    lock: Sequence[Any],
+    lock: Sequence[Locked],
     bento: str,
     models: Sequence[Model],
     name: str,
 ) -> ImagePlan:
-    """``lock`` are the locked packages; ``bento`` is the digest of its archive."""
+    """``bento`` is the digest of its archive."""
     return ImagePlan(
         format=FORMAT,
         platform=base.platform,

@@ -11,11 +11,10 @@ from services.builder.domain import Contents, Due
 from services.builder.oci import Descriptor
 from services.builder.service.pushing import Destination
 from services.builder.supply.debian import packages_of
-from services.builder.supply.lock import pins_of
 from services.builder.supply.provenance import Inputs, Lock, Run, statement_of
 from services.builder.supply.sbom import Contents as Inside
 from services.builder.supply.sbom import bill_of
-from services.builder.supply.values import Base, Bento, Model, Pin, Subject
+from services.builder.supply.values import Base, Bento, Model, Pin, Subject, pins_of
 from services.builder.supply.wheels import wheel_of
 
 _BUILDER: Final = "https://yokocho.dev/builder"

@@ -122,10 +122,7 @@ async def _groups(work: Work, groups: Sequence[PackageGroup]) -> Sequence[Layer]
 
 
 async def _group(work: Work, group: PackageGroup) -> Sequence[Layer]:
-    hashes = {f"{each.name}=={each.version}": each.hashes for each in plan.locked(work.lock)}
-    inside = [[name, hashes.get(name, ())] for name in group.names]
-    of = [work.plan.python.minor, work.plan.platform, work.plan.libc]
-    key = plan.digest([plan.FORMAT, "packages", *of, inside])
+    key = work.plan.group_key(plan.locked(work.lock), group.names)
     found = await work.pushing.find(key)
     return found or [await work.pushing.push(key, group.entries, media_type=OCI_LAYER_GZIP)]
 
