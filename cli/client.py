@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from cli.errors import CommandError
 from cli.home import Home
-from cli.ports import LOOPBACK
+from cli.ports import bracketed, reachable
 
 _SECONDS: Final = 30
 _PIECE: Final = 2**20
@@ -42,9 +42,8 @@ class Api:
     @classmethod
     def of(cls, home: Home) -> "Api":
         identity = home.identity()
-        host = identity.host if ":" not in identity.host else f"[{identity.host}]"
-        reachable = LOOPBACK if identity.host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared
-        return cls(f"http://{reachable}:{identity.port}", home.token())
+        host = bracketed(reachable(identity.host))
+        return cls(f"http://{host}:{identity.port}", home.token())
 
     def get(self, path: str, params: Mapping[str, str | None] | None = None) -> Any:
         with self._asked("GET", path, params=params) as answer:

@@ -14,6 +14,7 @@ from cli.errors import CommandError
 
 DEFAULT_PORT: Final = 7777
 LOOPBACK: Final = "127.0.0.1"
+_ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _LOWEST: Final = 20000
 _EPHEMERAL_DEFAULT: Final = 32768
 _BACKLOG: Final = 512
@@ -31,6 +32,16 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise CommandError(*_refusal(host, port, error)) from error
     return listener
+
+
+def reachable(host: str) -> str:
+    """Where this machine itself finds what listens on ``host``."""
+    return LOOPBACK if host in _ANYWHERE else host
+
+
+def bracketed(host: str) -> str:
+    """As URLs and ``Host`` have it."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

@@ -21,11 +21,13 @@ import aiohttp
 
 from libs.chassis.errors import ServiceError
 from libs.chassis.isolation import Isolation
+from libs.contracts.mediatypes import OCI_LAYER_GZIP, OCI_MANIFEST
+from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import BaseImage, Layer, Target
 from services.builder.environments import Children, Confinement, NeedsBuildingError, Uv
 from services.builder.errors import BuildFailedError
-from services.builder.layers import GZIP, Entry, below, groups_of, skeleton, write
+from services.builder.layers import Entry, below, groups_of, skeleton, write
 from services.builder.oci import (
     Descriptor,
     Image,
@@ -97,7 +99,7 @@ class Making:
         manifest = plan.manifest_of(config, layers, annotations=named)
         digest, size = self._document(manifest)
         system, _, architecture = self._platform.partition("/")
-        about = {"mediaType": plan.MANIFEST, "digest": digest, "size": size}
+        about = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
         return about | {"platform": {"os": system, "architecture": architecture}}
 
     async def _packages(self, base: BaseImage) -> list[Iterable[Entry]]:
@@ -114,14 +116,14 @@ class Making:
 
     def _layer(self, entries: Iterable[Entry]) -> Layer:
         partial = self._work / "layer"
-        written, chunks = write(entries, media_type=GZIP)
+        written, chunks = write(entries, media_type=OCI_LAYER_GZIP)
         with partial.open("wb") as out:
             out.writelines(chunks)
         partial.rename(self._blobs / written.layer.digest.partition(":")[2])
         return written.layer
 
     def _document(self, body: bytes) -> tuple[str, int]:
-        digest = plan.digest_of(body)
+        digest = digest_of(body)
         (self._blobs / digest.partition(":")[2]).write_bytes(body)
         return digest, len(body)
 

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 import cli
 from cli.embedded.postgres import service_dsn
 from cli.home import SERVICES, Home, Identity
-from cli.ports import LOOPBACK
+from cli.ports import LOOPBACK, bracketed, reachable
 
 PUBLIC_URL: Final = "YOKOCHO_PUBLIC_URL"
 ENDPOINTS_URL: Final = "YOKOCHO_ENDPOINTS_URL"
 _PREFIX: Final = "YOKOCHO_"
-_ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 _SILENT: Final = ("events",)
 """They record what happens, and say nothing themselves."""
@@ -56,7 +55,7 @@ class Layout:
     def url(self) -> str:
         """Of API and dashboard, without a trailing slash."""
         told = os.environ.get(PUBLIC_URL, "").rstrip("/")
-        return told or f"http://{_reachable(self.identity.host)}:{self.port}"
+        return told or f"http://{bracketed(reachable(self.identity.host))}:{self.port}"
 
     @property
     def endpoints_url(self) -> str:
@@ -64,7 +63,7 @@ class Layout:
         if told := os.environ.get(ENDPOINTS_URL, "").rstrip("/"):
             return told
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{_bracketed(parts.hostname or LOOPBACK)}:{self.endpoints_port}"
+        return f"{parts.scheme}://{bracketed(parts.hostname or LOOPBACK)}:{self.endpoints_port}"
 
     def internal_url(self, service: str) -> str:
         port = self.port if service == "gateway" else self.identity.ports[service]
@@ -150,11 +149,3 @@ def migrations_fingerprint() -> str:
     )
     told = [(str(each.relative_to(source)), each.read_text()) for each in files if each.is_file()]
     return hashlib.sha256(json.dumps([sys.version, *told]).encode()).hexdigest()
-
-
-def _reachable(host: str) -> str:
-    return LOOPBACK if host in _ANYWHERE else _bracketed(host)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

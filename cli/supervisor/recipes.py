@@ -9,6 +9,7 @@ from typing import Final
 
 from cli.embedded import nats, postgres
 from cli.home import SERVICES
+from cli.ports import LOOPBACK, reachable
 from cli.supervisor.forks import ForkError, Forks
 from cli.supervisor.layout import Layout, server_environment
 from cli.supervisor.probes import answers
@@ -100,6 +101,7 @@ def _service_recipe(
     layout: Layout, forks: Forks, name: str, *, sockets: tuple[socket.socket, ...]
 ) -> Recipe:
     port = layout.identity.ports.get(name, layout.port)
+    host = reachable(layout.identity.host) if name == "gateway" else LOOPBACK
     serving = order(layout, name, "serve")
 
     async def start() -> Process:
@@ -114,9 +116,9 @@ def _service_recipe(
     return Recipe(
         name,
         start,
-        answers(port, "/readyz"),
+        answers(port, "/readyz", host=host),
         layout.home.log(name),
-        alive=answers(port, "/livez"),
+        alive=answers(port, "/livez", host=host),
         ending=forks.ending,
         port=port,
     )

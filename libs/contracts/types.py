@@ -1,5 +1,6 @@
 """Values that validate themselves, shared by every contract."""
 
+import hashlib
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -27,6 +28,10 @@ PLATFORM_ORG: Final = UUID(int=0)
 """The organisation of events that belong to no tenant."""
 
 _ERROR_BYTES: Final = 8192
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def cut(text: str) -> str:

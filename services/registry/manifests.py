@@ -1,6 +1,5 @@
 """Manifests of images: what one says of itself, and what it needs to be there."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -8,17 +7,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from libs.contracts.mediatypes import INDEXES, MANIFESTS
 from libs.contracts.oci import OciCode
+from libs.contracts.types import digest_of
 from services.registry.errors import OciRefusedError
 
 LIMIT: Final = 4 * 2**20
 """Bytes of a manifest: what the specification says that clients may count on."""
-INDEX: Final = "application/vnd.oci.image.index.v1+json"
-_IMAGES: Final = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_INDEXES: Final = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _ELSEWHERE: Final = re.compile(
     r"application/vnd\.(oci\.image\.layer\.nondistributable\.|docker\.image\.rootfs\.foreign\.).*"
 )
@@ -122,9 +117,9 @@ def read_manifest(content: bytes, media_type: str, *, algorithm: str) -> Manifes
 
 
 def _document(content: bytes, media_type: str) -> _Image | _Index:
-    if media_type not in (*_IMAGES, *_INDEXES):
+    if media_type not in MANIFESTS | INDEXES:
         raise _invalid(f"{media_type[:100]!r} is no media type of manifests that are kept here")
-    form: type[_Image | _Index] = _Image if media_type in _IMAGES else _Index
+    form: type[_Image | _Index] = _Image if media_type in MANIFESTS else _Index
     try:
         document = form.model_validate_json(content)
     except ValidationError as error:
@@ -134,10 +129,6 @@ def _document(content: bytes, media_type: str) -> _Image | _Index:
     if document.media_type not in {None, media_type}:
         raise _invalid(f"mediaType is {document.media_type!r:.100}, sent was {media_type!r}")
     return document
-
-
-def digest_of(content: bytes, algorithm: str) -> str:
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def require_digest(digest: str) -> str:

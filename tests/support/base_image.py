@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 
 import pytest
 
-from tests.support.oci import CONFIG, IMAGE, INDEX
+from tests.support.oci import CONFIG, IMAGE, INDEX, LAYER_GZIP
 
 TAG: Final = "3.11-slim"
 _CACHE: Final = Path(__file__).parents[2] / ".cache" / "base-image"
@@ -27,7 +27,6 @@ _FORMAT: Final = "2"
 _SUITE: Final = "bookworm"  # whose Python is 3.11
 _PACKAGES: Final = "python3,python3-pip,python3-venv,ca-certificates"
 _KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
-_LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 _SOURCE: Final = re.compile(r"^(?:URIs:|deb(?: \[[^]]*\])?)\s+(\S+/debian/?)(?:\s|$)", re.MULTILINE)
 _PATHS: Final = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNNEEDED: Final = re.compile(
@@ -154,7 +153,7 @@ def _write_layout(folder: Path, tree: Path) -> None:
         rootfs={"type": "layers", "diff_ids": [diff_id]},
         history=[{"created": "1970-01-01T00:00:00Z", "created_by": "mmdebstrap"}],
     )
-    content = {"mediaType": _LAYER, "digest": f"sha256:{digest}", "size": size}
+    content = {"mediaType": LAYER_GZIP, "digest": f"sha256:{digest}", "size": size}
     manifest = _stored(
         blobs, IMAGE, schemaVersion=2, mediaType=IMAGE, config=config, layers=[content]
     )

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.oci import CONFIG, IMAGE, INDEX
+from tests.support.oci import CONFIG, IMAGE, INDEX, LAYER_GZIP
 
-_LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 PYTHON_FILES: Final = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
     "etc/group": "root:x:0:\n",
@@ -47,7 +46,7 @@ def _image(folder: Path, architecture: str, files: Mapping[str, str]) -> dict[st
             info = tarfile.TarInfo(name)
             info.size = len(text)
             tar.addfile(info, io.BytesIO(text.encode()))
-    layer = _stored(folder, _LAYER, gzip.compress(packed.getvalue(), mtime=0))
+    layer = _stored(folder, LAYER_GZIP, gzip.compress(packed.getvalue(), mtime=0))
     diff_id = f"sha256:{hashlib.sha256(packed.getvalue()).hexdigest()}"
     platform = {"os": "linux", "architecture": architecture}
     config = {

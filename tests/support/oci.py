@@ -13,6 +13,7 @@ IMAGE: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+LAYER_GZIP: Final = f"{LAYER}+gzip"
 OTHER_ORG: Final = {"X-Test-Org": "2"}
 
 

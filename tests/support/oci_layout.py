@@ -8,9 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.oci import CONFIG, IMAGE, INDEX, described, digest_of
-
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+from tests.support.oci import CONFIG, IMAGE, INDEX, LAYER_GZIP, described, digest_of
 
 
 def write_layout(folder: Path, *, payload: bytes, tag: str = "v1") -> bytes:
@@ -32,7 +30,7 @@ def write_layout(folder: Path, *, payload: bytes, tag: str = "v1") -> bytes:
         schemaVersion=2,
         mediaType=IMAGE,
         config=described(config, CONFIG),
-        layers=[described(layer, _LAYER)],
+        layers=[described(layer, LAYER_GZIP)],
     )
     entry = described(manifest, IMAGE) | {
         "annotations": {"org.opencontainers.image.ref.name": tag},

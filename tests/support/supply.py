@@ -4,19 +4,19 @@ from typing import Final
 
 from packaging.requirements import Requirement
 
+from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.supply.debian import packages_of
-from services.builder.supply.lock import pins_of
-from services.builder.supply.manifests import MANIFEST, Artifact, Target
+from services.builder.supply.manifests import Artifact, Target
 from services.builder.supply.provenance import Inputs, Lock
 from services.builder.supply.sbom import Contents
-from services.builder.supply.values import Base, Bento, Model, Subject
+from services.builder.supply.values import Base, Bento, Model, Subject, pins_of
 from services.builder.supply.verdict import Found
 from services.builder.supply.wheels import wheel_of
 
 IMAGE: Final = "sha256:" + "1" * 64
 OTHER: Final = "sha256:" + "2" * 64
 SUBJECT: Final = Subject(name="registry.test:5000/acme/iris", digest=IMAGE)
-TARGET: Final = Target(MANIFEST, IMAGE, 1234)
+TARGET: Final = Target(OCI_MANIFEST, IMAGE, 1234)
 BENTO: Final = Bento(repository="iris", version="v1", digest="sha256:" + "b" * 64)
 BASE: Final = Base(reference="docker.io/library/python:3.11-slim", digest="sha256:" + "c" * 64)
 MODELS: Final = (

@@ -1,16 +1,27 @@
 """Bentos whose images need commands: built by their own Dockerfile, run, and asked."""
 
+import hashlib
+import json
 import os
+import tarfile
 from collections.abc import Iterator
 
 import pytest
 
+from cli.embedded.postgres import service_dsn
+from cli.home import Home
 from tests.support.imager import Imager
-from tests.support.platform import running
+from tests.support.platform import LocalPlatform, running
+from tests.support.postgres import pool_of
+from tests.support.pulled import Pulled
+from tests.support.traces import dumped, files_with, joined, traces
 from tests.support.twenty import BY_COMMANDS, Bench, Case, case_of
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.soak]
 
+TOKEN = "kept/to ourselves+42"
+USED = hashlib.sha256(TOKEN.encode()).hexdigest()
+SECRET = Case("secret", {}, {"used": USED, "kept": False})
 BUNDLE = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -53,3 +64,44 @@ def test_a_prebuilt_image_is_taken_as_it_is_and_answers(bench: Bench) -> None:
     taken = bench.imager.built(tag, image=first["uri"].partition("@")[0])
     assert (taken["strategy"], taken["image_digest"]) == ("prebuilt", first["image_digest"])
     bench.check(case, taken)
+
+
+async def test_a_command_uses_a_secret_that_is_nowhere_afterwards(bench: Bench) -> None:
+    imager, tag = bench.imager, bench.pushed(SECRET)
+    without = imager.build(tag)
+    assert (without["status"], without["code"]) == ("failed", "variable-absent"), without
+
+    platform = imager.platform
+    platform.yokocho("secrets", "create", "hub", "--stage", "build", f"HUB_TOKEN={TOKEN}")
+    build = imager.built(tag, secrets=["hub"], seconds=SECRET.seconds)
+    assert build["strategy"] == "buildah", build["why"]
+    bench.check(SECRET, build)
+
+    content = joined(everything(imager.pull(build)))
+    assert USED.encode() in content
+    assert not traces(TOKEN, content)
+    assert "asked with ***" in imager.log(build)
+    told = json.dumps([build, platform.events()]) + imager.log(build)
+    assert not traces(TOKEN, told.encode())
+    rows = await rows_of_the_builder(platform)
+    assert b"HUB_TOKEN" in rows  # the plan says what was given, by name
+    assert not traces(TOKEN, rows)
+    assert files_with(TOKEN, platform.home) == []
+
+
+def everything(pulled: Pulled) -> Iterator[bytes]:
+    """Manifest, config with its history, and what layers have, also below others."""
+    yield json.dumps([pulled.manifest, pulled.config]).encode()
+    for layer in pulled.layers:
+        with pulled.blob(layer["digest"]) as stream, tarfile.open(fileobj=stream) as tar:
+            for member in tar:
+                yield member.name.encode()
+                if file := tar.extractfile(member) if member.isreg() else None:
+                    yield file.read()
+
+
+async def rows_of_the_builder(platform: LocalPlatform) -> bytes:
+    home = Home(platform.home)
+    port, password = home.identity().ports["postgres"], home.secrets()["postgres"]["builder"]
+    async with pool_of(service_dsn(port, "builder", password)) as pool:
+        return await dumped(pool)

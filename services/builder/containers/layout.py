@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-_LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+from libs.contracts.mediatypes import OCI_LAYER_GZIP
+from libs.contracts.types import digest_of
+
 _LEVEL: Final = 4
 _CHUNK: Final = 1 << 20
 
@@ -61,7 +63,7 @@ def _compressed(tar: Path, target: Path) -> dict[str, Any]:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     size = partial.stat().st_size
     partial.rename(target / "blobs" / "sha256" / digest)
-    return {"mediaType": _LAYER, "digest": f"sha256:{digest}", "size": size}
+    return {"mediaType": OCI_LAYER_GZIP, "digest": f"sha256:{digest}", "size": size}
 
 
 def _copied(source: Path, target: Path, descriptor: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _copied(source: Path, target: Path, descriptor: dict[str, Any]) -> dict[str,
 
 def _written(layout: Path, value: dict[str, Any]) -> dict[str, Any]:
     body = _json(value)
-    described = {"digest": f"sha256:{hashlib.sha256(body).hexdigest()}", "size": len(body)}
+    described = {"digest": digest_of(body), "size": len(body)}
     _blob(layout, described).write_bytes(body)
     return described
 

@@ -7,11 +7,9 @@ from services.builder.layers.packages import PackageGroup, groups_of
 from services.builder.layers.reading import read_contents
 from services.builder.layers.skeleton import skeleton
 from services.builder.layers.unpacking import unpack_layers
-from services.builder.layers.writing import GZIP, TAR, Written, write
+from services.builder.layers.writing import Written, write
 
 __all__ = [
-    "GZIP",
-    "TAR",
     "Entry",
     "Looked",
     "PackageGroup",

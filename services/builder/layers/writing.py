@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from isal import isal_zlib
 
+from libs.contracts.mediatypes import OCI_LAYER
 from services.builder.domain import Layer
 from services.builder.layers.entries import Entry
 
-GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
-TAR: Final = "application/vnd.oci.image.layer.v1.tar"
 _CHUNK: Final = 2**20
 _GZIP_WINDOW: Final = 31
 """A gzip header, which has neither name nor time."""
@@ -29,7 +28,7 @@ class Written:
 
     @property
     def layer(self) -> Layer:
-        outer = self._inner if self.media_type == TAR else self._outer
+        outer = self._inner if self.media_type == OCI_LAYER else self._outer
         return Layer(
             digest=f"sha256:{outer.hexdigest()}",
             diff_id=f"sha256:{self._inner.hexdigest()}",
@@ -52,7 +51,7 @@ class Written:
     def stream(self, entries: Iterable[Entry]) -> Iterator[bytes]:
         """In pieces of about a MiB. A file that changes meanwhile is an ``OSError``."""
         plain = _joined(_tar(entries))
-        if self.media_type == TAR:
+        if self.media_type == OCI_LAYER:
             return (self._counted(self._unpacked(each)) for each in plain)
         return self._compressed(plain)
 

@@ -6,6 +6,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError
 from services.builder.oci.access.protocol import Access
 from services.builder.oci.descriptor import Descriptor
@@ -15,7 +16,6 @@ from services.builder.oci.manifests import (
     LIMIT,
     as_referrer,
     described,
-    digest_of,
     media_type_of,
     subject_of,
 )

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+from libs.contracts.mediatypes import INDEXES
 from services.builder.errors import BuildFailedError
 from services.builder.oci.client import Remote
-from services.builder.oci.descriptor import INDEXES, Descriptor, Platform
+from services.builder.oci.descriptor import Descriptor, Platform
 from services.builder.oci.manifests import descriptor_of, document_of, listed
 
 Found = tuple[Platform, Descriptor, bytes]

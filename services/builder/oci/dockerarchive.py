@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from services.builder.oci.descriptor import (
+from libs.contracts.mediatypes import (
     OCI_CONFIG,
     OCI_LAYER,
     OCI_LAYER_GZIP,
     OCI_LAYER_ZSTD,
     OCI_MANIFEST,
-    Descriptor,
-    DescriptorInvalidError,
 )
-from services.builder.oci.manifests import LIMIT, digest_of, document_of
+from libs.contracts.types import digest_of
+from services.builder.oci.descriptor import Descriptor, DescriptorInvalidError
+from services.builder.oci.manifests import LIMIT, document_of
 from services.builder.oci.shelves import Shelf, invalid
 
 _MOST_IMAGES: Final = 1000

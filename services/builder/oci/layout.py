@@ -12,22 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from libs.contracts.mediatypes import CONFIGS, INDEXES, LAYERS, MANIFESTS
+from libs.contracts.types import digest_of
 from services.builder.oci.client import Remote
-from services.builder.oci.descriptor import (
-    CONFIGS,
-    INDEXES,
-    LAYERS,
-    MANIFESTS,
-    Descriptor,
-    DescriptorInvalidError,
-    Platform,
-)
+from services.builder.oci.descriptor import Descriptor, DescriptorInvalidError, Platform
 from services.builder.oci.dockerarchive import DockerArchive
 from services.builder.oci.downloads import update
 from services.builder.oci.manifests import (
     LIMIT,
     descriptor_of,
-    digest_of,
     document_of,
     listed,
     media_type_of,

@@ -1,20 +1,13 @@
 """Manifests as documents of others: read with care, named by their bytes."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from libs.contracts.mediatypes import INDEXES, MANIFESTS, OCI_INDEX, OCI_MANIFEST
+from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError
-from services.builder.oci.descriptor import (
-    INDEXES,
-    MANIFESTS,
-    OCI_INDEX,
-    OCI_MANIFEST,
-    Descriptor,
-    DescriptorInvalidError,
-    annotations_of,
-)
+from services.builder.oci.descriptor import Descriptor, DescriptorInvalidError, annotations_of
 from services.builder.oci.reference import is_digest
 
 LIMIT: Final = 4 * 2**20
@@ -22,10 +15,6 @@ LIMIT: Final = 4 * 2**20
 ACCEPT: Final = ", ".join(sorted(MANIFESTS | INDEXES))
 _SCHEMA: Final = 2
 _MOST_LISTED: Final = 10_000
-
-
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def document_of(content: bytes) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Final
 
 from yarl import URL
 
+from libs.contracts.mediatypes import INDEXES, OCI_INDEX
 from services.builder.errors import BuildFailedError
-from services.builder.oci.descriptor import INDEXES, OCI_INDEX, Descriptor
+from services.builder.oci.descriptor import Descriptor
 from services.builder.oci.manifests import LIMIT, listed
 from services.builder.oci.refusals import Answer, refusal
 from services.builder.oci.transport import Transport

@@ -11,9 +11,9 @@ from typing_extensions import override
 from yarl import URL
 
 from libs.chassis.errors import ServiceError
+from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError, RegistryUnreachableError
 from services.builder.oci.downloads import update
-from services.builder.oci.manifests import digest_of
 from services.builder.oci.refusals import Answer, refusal
 from services.builder.oci.transport import Transport
 

@@ -21,25 +21,21 @@ from services.builder.plan.image import (
     BENTO,
     ENTRYPOINT,
     HOME,
-    INDEX,
-    MANIFEST,
     UID,
     USER,
     VENV,
     ImagePlan,
     PushedImage,
     config_of,
-    digest_of,
     index_of,
     manifest_of,
     plan_image,
 )
+from services.builder.plan.lock import Locked, locked
 from services.builder.plan.naming import DEFAULT_TEMPLATE, Naming, check_template, name_of
-from services.builder.plan.offers import has_bash, libc_of, packages_of, pythons_of
+from services.builder.plan.offers import has_bash, libc_of, pythons_of
 from services.builder.plan.requirements import (
-    Locked,
     is_pinned,
-    locked,
     need_building,
     requirements_of,
 )
@@ -54,9 +50,7 @@ __all__ = [
     "ENTRYPOINT",
     "FORMAT",
     "HOME",
-    "INDEX",
     "INDEX_BEGINNINGS",
-    "MANIFEST",
     "UID",
     "USER",
     "VENV",
@@ -69,7 +63,6 @@ __all__ = [
     "choose",
     "config_of",
     "digest",
-    "digest_of",
     "environment_digest",
     "for_uv",
     "has_bash",
@@ -84,7 +77,6 @@ __all__ = [
     "name_of",
     "need_building",
     "of_manifest",
-    "packages_of",
     "places",
     "plan_image",
     "platform_of_uv",

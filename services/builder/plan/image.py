@@ -1,13 +1,16 @@
 """An image before it is made: its plan, whose digest names it, and its OCI documents. Pure."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
+from libs.contracts.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from services.builder.domain import Asked, BaseImage, BasePython, Layer, Model
 from services.builder.plan.digest import FORMAT, digest
+from services.builder.plan.lock import Locked
 
 HOME: Final = "/home/bentoml"
 BENTO: Final = f"{HOME}/bento"
@@ -17,9 +20,6 @@ UID: Final = 1034
 ENTRYPOINT: Final = f"{BENTO}/env/docker/entrypoint.sh"
 """Same paths, user and ports as in the containers that BentoML itself makes."""
 
-MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-INDEX: Final = "application/vnd.oci.image.index.v1+json"
-CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 _EPOCH: Final = "1970-01-01T00:00:00Z"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,18 +50,30 @@ class ImagePlan:
         """Names the layers of packages, which many bentos share."""
         return digest([self.format, self.lock, self.python.version, self.platform, self.libc])
 
+    def group_key(self, lock: Sequence[Locked], names: Sequence[str]) -> str:
+        """Names a layer of some of them, ``name==version``, by the files that each may be of.
+
+        Found by name alone: the version of one from an address is not what the lock says.
+        """
+        hashes = {each.name: each.hashes for each in lock}
+        inside = [
+            [each, hashes.get(canonicalize_name(each.partition("==")[0]), ())] for each in names
+        ]
+        of = [self.python.minor, self.platform, self.libc]
+        return digest([FORMAT, "packages", *of, inside])
+
 
 def plan_image(
     asked: Asked,
     base: BaseImage,
     python: BasePython,
     *,
-    lock: Sequence[Any],
+    lock: Sequence[Locked],
     bento: str,
     models: Sequence[Model],
     name: str,
 ) -> ImagePlan:
-    """``lock`` are the locked packages; ``bento`` is the digest of its archive."""
+    """``bento`` is the digest of its archive."""
     return ImagePlan(
         format=FORMAT,
         platform=base.platform,
@@ -104,8 +116,8 @@ def manifest_of(
     return _json(
         {
             "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, "digest": config[0], "size": config[1]},
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": OCI_CONFIG, "digest": config[0], "size": config[1]},
             "layers": [
                 {"mediaType": each.media_type, "digest": each.digest, "size": each.size_bytes}
                 for each in layers
@@ -129,10 +141,10 @@ def index_of(images: Sequence[PushedImage]) -> bytes:
     return _json(
         {
             "schemaVersion": 2,
-            "mediaType": INDEX,
+            "mediaType": OCI_INDEX,
             "manifests": [
                 {
-                    "mediaType": MANIFEST,
+                    "mediaType": OCI_MANIFEST,
                     "digest": each.digest,
                     "size": each.size,
                     "platform": dict(
@@ -143,10 +155,6 @@ def index_of(images: Sequence[PushedImage]) -> bytes:
             ],
         }
     )
-
-
-def digest_of(document: bytes) -> str:
-    return f"sha256:{hashlib.sha256(document).hexdigest()}"
 
 
 def _env(asked: Asked, base: BaseImage) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from services.builder.domain import BasePython
+from services.builder.plan.dpkg import installed
 
 _PATHS: Final = ("usr/local/bin", "usr/bin", "bin", "opt/python/bin", "app/bin")
 """In the order of a search path: the first interpreter of a version is the one."""
@@ -15,23 +16,11 @@ _DEBIAN: Final = re.compile(r"^(?:\d+:)?(\d+\.\d+(?:\.\d+)?)")
 _OLD_LIBC: Final = re.compile(r"libc-(2\.\d+)\.so")
 
 
-def packages_of(status: str) -> dict[str, str]:
-    """Debian's packages with their versions, of the text of ``/var/lib/dpkg/status``."""
-    found: dict[str, str] = {}
-    for stanza in status.split("\n\n"):
-        said = dict(
-            line.split(": ", 1) for line in stanza.splitlines() if ": " in line and line[0] != " "
-        )
-        if said.get("Status", "").endswith("installed") and "Package" in said:
-            found[said["Package"]] = said.get("Version", "")
-    return found
-
-
 def pythons_of(
     names: Mapping[str, str], texts: Mapping[str, str], env: Mapping[str, str]
 ) -> tuple[BasePython, ...]:
     """One of each minor version, where its patch level can be told."""
-    packages = packages_of(texts.get("var/lib/dpkg/status", ""))
+    packages = _versions(texts)
     found: dict[str, BasePython] = {}
     for path, minor in _interpreters(names):
         if minor in found:
@@ -46,7 +35,7 @@ def libc_of(names: Mapping[str, str], texts: Mapping[str, str]) -> str:
     """``glibc 2.36``, ``musl 1.2``, or nothing when it cannot be told."""
     if any(PurePosixPath(each).name.startswith("ld-musl-") for each in names):
         return "musl 1.2"
-    version = packages_of(texts.get("var/lib/dpkg/status", "")).get("libc6", "")
+    version = _versions(texts).get("libc6", "")
     if said := _DEBIAN.match(version):
         return "glibc " + ".".join(said[1].split(".")[:2])
     for each in names:
@@ -57,6 +46,12 @@ def libc_of(names: Mapping[str, str], texts: Mapping[str, str]) -> str:
 
 def has_bash(names: Mapping[str, str]) -> bool:
     return bool({"bin/bash", "usr/bin/bash", "usr/local/bin/bash"} & names.keys())
+
+
+def _versions(texts: Mapping[str, str]) -> dict[str, str]:
+    """Of Debian's packages."""
+    found = installed(texts.get("var/lib/dpkg/status", ""))
+    return {each.get("Package", ""): each.get("Version", "") for each in found}
 
 
 def _interpreters(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,7 @@
-"""The lines that a bento's packages are resolved from, and the lock that comes of them. Pure."""
+"""The lines that a bento's packages are resolved from. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
@@ -11,27 +10,9 @@ _INDEX: Final = ("--index-url", "-i ", "--extra-index-url", "--no-index")
 _SETUPTOOLS: Final = re.compile(r"setuptools\s*==\s*(\d+)", re.IGNORECASE)
 _WITHOUT_PKG_RESOURCES: Final = 81
 _BEFORE_OWN_SETUPTOOLS: Final = (1, 4)
-_PINNED: Final = re.compile(
-    r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._]*)(?:\[[^]]*\])?\s*==\s*(?P<version>[^\s;\\*]+)"
-)
-_AT: Final = re.compile(
-    r"(?P<name>[A-Za-z0-9][-A-Za-z0-9._]*)(?:\[[^]]*\])?\s*@\s*(?P<version>\S+)"
-)
-_HASH: Final = re.compile(r"--hash[= ](\w+:[0-9a-f]+)")
+_PINNED: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*(?:\[[^]]*\])?\s*==\s*[^\s;\\*]+")
 _SOURCE: Final = re.compile(r"(?:git|hg|svn|bzr)\+|\.(?:tar\.gz|tar\.bz2|tgz|zip)(?:#|\s|$)")
 _PATH: Final = re.compile(r"-e\s|--editable|\.{0,2}/")
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """A package of a lock. ``hashes`` are of every file that may be it, sorted.
-
-    ``version`` is an address where the author gave one.
-    """
-
-    name: str
-    version: str
-    hashes: tuple[str, ...]
 
 
 def requirements_of(manifest: Mapping[str, Any], text: str) -> str:
@@ -62,21 +43,6 @@ def need_building(requirements: str) -> Iterator[str]:
     for line in requirements.splitlines():
         if _SOURCE.search(line) or _PATH.match(line):
             yield line[:200]
-
-
-def locked(lock: str) -> list[Locked]:
-    """The packages of a hashed lock, as uv writes it, in the order of their names."""
-    joined = lock.replace("\\\n", " ")
-    found = [
-        Locked(
-            pinned["name"].lower().replace("_", "-").replace(".", "-"),
-            pinned["version"],
-            tuple(sorted(_HASH.findall(line))),
-        )
-        for line in joined.splitlines()
-        if (pinned := _PINNED.match(line.strip()) or _AT.match(line.strip()))
-    ]
-    return sorted(found, key=lambda each: each.name)
 
 
 def _lacks_pkg_resources(requirement: str) -> bool:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
+from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import Contents, Due
 from services.builder.oci import Descriptor
 from services.builder.service.pushing import Destination
 from services.builder.supply.debian import packages_of
-from services.builder.supply.lock import pins_of
 from services.builder.supply.provenance import Inputs, Lock, Run, statement_of
 from services.builder.supply.sbom import Contents as Inside
 from services.builder.supply.sbom import bill_of
-from services.builder.supply.values import Base, Bento, Model, Pin, Subject
+from services.builder.supply.values import Base, Bento, Model, Pin, Subject, pins_of
 from services.builder.supply.wheels import wheel_of
 
 _BUILDER: Final = "https://yokocho.dev/builder"
@@ -79,7 +79,7 @@ class About:
             models=self._models(),
             base=None if several else self.platforms[0].base,
             locks=tuple(
-                Lock(digest=plan.digest_of(each.lock.encode()), platform=each.name)
+                Lock(digest=digest_of(each.lock.encode()), platform=each.name)
                 for each in self.platforms
                 if each.lock
             ),

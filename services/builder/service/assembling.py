@@ -6,6 +6,8 @@ from typing import Final
 
 from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
+from libs.contracts.mediatypes import OCI_INDEX, OCI_MANIFEST
+from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import Asked, BaseImage, BasePython, Made, Target
 from services.builder.errors import BuildFailedError, NeedsCommandsError
@@ -73,8 +75,8 @@ class Assembling:
             images.append(await self._image(task, work, tag=to.tag if alone else None))
         if len(images) > 1:
             index = plan.index_of(images)
-            name = to.tag or plan.digest_of(index)
-            digest = await to.remote.put_manifest(to.repository, name, index, plan.INDEX)
+            name = to.tag or digest_of(index)
+            digest = await to.remote.put_manifest(to.repository, name, index, OCI_INDEX)
         else:
             digest = images[0].digest
         total = sum(each.total for each in images)
@@ -89,7 +91,7 @@ class Assembling:
             named = {"org.opencontainers.image.base.name": work.base.reference}
             body = plan.manifest_of((config.digest, config.size), layers, annotations=named)
             digest = await to.remote.put_manifest(
-                to.repository, tag or plan.digest_of(body), body, plan.MANIFEST
+                to.repository, tag or digest_of(body), body, OCI_MANIFEST
             )
         total = sum(each.size_bytes for each in layers)
         return plan.PushedImage(work.plan.platform, digest, len(body), total)

@@ -12,6 +12,7 @@ import structlog
 
 from libs.chassis.errors import ServiceError
 from libs.chassis.postgres import Database
+from libs.contracts.mediatypes import OCI_INDEX, OCI_MANIFEST
 from services.builder import plan
 from services.builder.domain import Contents, Due, Order
 from services.builder.errors import BuildFailedError, SupplyError
@@ -75,7 +76,7 @@ class Attesting:
         described, body = await to.remote.manifest(to.repository, due.image_digest)
         platforms = [await self._platform(due, each) for each in plans_of(due)]
         about = About(due, subject_of(to, described), tuple(platforms))
-        if described.media_type != plan.INDEX:
+        if described.media_type != OCI_INDEX:
             await self._image(to, described, about, manifest=body)
             return
         by_name = {each.name: each for each in platforms}
@@ -105,7 +106,7 @@ class Attesting:
             for blob in artifact.blobs:
                 await to.remote.push_bytes(to.repository, blob.data)
             name = artifact.tag or artifact.digest
-            await to.remote.put_manifest(to.repository, name, artifact.manifest, plan.MANIFEST)
+            await to.remote.put_manifest(to.repository, name, artifact.manifest, OCI_MANIFEST)
 
     async def _platform(self, due: Due, planned: dict[str, Any]) -> Platform:
         if "python" not in planned:

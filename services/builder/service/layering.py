@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from libs.chassis.client import OrgRef
+from libs.contracts.mediatypes import OCI_LAYER, OCI_LAYER_GZIP
 from services.builder import plan
 from services.builder.domain import BaseImage, Layer, Model, Target
 from services.builder.environments import Uv
-from services.builder.layers import GZIP, TAR, Entry, PackageGroup, below, groups_of, skeleton
+from services.builder.layers import Entry, PackageGroup, below, groups_of, skeleton
 from services.builder.plan import BENTO, ENTRYPOINT, HOME, UID, USER, VENV, ImagePlan
 from services.builder.service.bases import Bases
 from services.builder.service.job import Job
@@ -60,7 +61,7 @@ class Layering:
         async def entries() -> list[Entry]:
             return skeleton(work.base, python, user=USER, uid=UID, home=HOME, venv=VENV)
 
-        return await _one(work, key, entries, media_type=GZIP)
+        return await _one(work, key, entries, media_type=OCI_LAYER_GZIP)
 
     async def _bento(self, work: Work) -> Sequence[Layer]:
         async def entries() -> list[Entry]:
@@ -68,7 +69,7 @@ class Layering:
             return [_runnable(each) for each in found]
 
         key = plan.digest([plan.FORMAT, "bento", work.job.order.bento_digest])
-        return await _one(work, key, entries, media_type=GZIP)
+        return await _one(work, key, entries, media_type=OCI_LAYER_GZIP)
 
     async def _model(self, work: Work, model: Model) -> Sequence[Layer]:
         """Not compressed: weights hardly shrink, and their digest is that of the tar."""
@@ -83,7 +84,7 @@ class Layering:
             return [*folders, latest, *files]
 
         key = plan.digest([plan.FORMAT, "model", model.repository, model.version, model.digest])
-        return await _one(work, key, entries, media_type=TAR)
+        return await _one(work, key, entries, media_type=OCI_LAYER)
 
     async def _packages(self, work: Work) -> Sequence[Layer]:
         """All of a lock are found at once; else each group that other locks have in common."""
@@ -121,12 +122,9 @@ async def _groups(work: Work, groups: Sequence[PackageGroup]) -> Sequence[Layer]
 
 
 async def _group(work: Work, group: PackageGroup) -> Sequence[Layer]:
-    hashes = {f"{each.name}=={each.version}": each.hashes for each in plan.locked(work.lock)}
-    inside = [[name, hashes.get(name, ())] for name in group.names]
-    of = [work.plan.python.minor, work.plan.platform, work.plan.libc]
-    key = plan.digest([plan.FORMAT, "packages", *of, inside])
+    key = work.plan.group_key(plan.locked(work.lock), group.names)
     found = await work.pushing.find(key)
-    return found or [await work.pushing.push(key, group.entries, media_type=GZIP)]
+    return found or [await work.pushing.push(key, group.entries, media_type=OCI_LAYER_GZIP)]
 
 
 async def _one(

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.builder.errors import SupplyError
+from services.builder.plan.dpkg import installed
 
 LIMIT: Final = 32 * 1024 * 1024
 _PACKAGES: Final = 20_000
-_FIELD: Final = re.compile(
-    r"^(Package|Version|Architecture|Status|Source):[ \t]*(.*)$", re.MULTILINE
-)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9.+:~-]{1,127}")
 
@@ -25,14 +23,11 @@ class Package:
 
 
 def packages_of(status: str) -> tuple[Package, ...]:
-    """What is installed; what was removed and left its configuration is not."""
     if len(status) > LIMIT:
         raise SupplyError(f"dpkg's status has {len(status)} characters; {LIMIT} are the most")
     found: set[Package] = set()
-    for stanza in status.split("\n\n"):
-        fields: dict[str, str] = {name: value.strip() for name, value in _FIELD.findall(stanza)}
-        if fields.get("Status", "").split()[-1:] == ["installed"]:
-            found.add(_package(fields))
+    for fields in installed(status):
+        found.add(_package(fields))
         if len(found) > _PACKAGES:
             raise SupplyError(f"dpkg's status names more than {_PACKAGES} packages")
     return tuple(sorted(found, key=lambda each: (each.name, each.architecture, each.version)))

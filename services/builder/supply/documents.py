@@ -1,6 +1,5 @@
 """JSON as bytes: written in one way only, and read within limits."""
 
-import hashlib
 import json
 from typing import Any, Final, NoReturn
 
@@ -15,10 +14,6 @@ def canonical(value: Any) -> bytes:
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
-
-
-def digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def parsed(data: bytes, *, what: str, limit: int) -> dict[str, Any]:

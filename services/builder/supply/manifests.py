@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.builder.supply.documents import canonical, digest_of
+from libs.contracts.mediatypes import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST
+from libs.contracts.types import digest_of
+from services.builder.supply.documents import canonical
 
-MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-EMPTY: Final = "application/vnd.oci.empty.v1+json"
-CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURES: Final = "application/vnd.dev.cosign.artifact.sig.v1+json"
 IN_TOTO: Final = "application/vnd.in-toto+json"
@@ -59,7 +58,7 @@ class Artifact:
     blobs: tuple[Blob, ...]
     artifact_type: str
     tag: str | None = None
-    media_type: str = MANIFEST
+    media_type: str = OCI_MANIFEST
 
     @property
     def digest(self) -> str:
@@ -145,7 +144,7 @@ def _attached(
     layers: Sequence[Layer],
     *,
     annotations: Mapping[str, str] | None = None,
-    config: Blob = Blob(EMPTY, b"{}"),
+    config: Blob = Blob(OCI_EMPTY, b"{}"),
 ) -> Artifact:
     document = {
         **_manifest(config, layers),
@@ -157,7 +156,7 @@ def _attached(
 
 
 def _tagged(artifact_type: str, layers: Sequence[Layer], tag: str) -> Artifact:
-    config = Blob(CONFIG, canonical(_image_config([each.blob.digest for each in layers])))
+    config = Blob(OCI_CONFIG, canonical(_image_config([each.blob.digest for each in layers])))
     manifest = canonical(_manifest(config, layers))
     return Artifact(manifest, _blobs(config, layers), artifact_type, tag)
 
@@ -165,7 +164,7 @@ def _tagged(artifact_type: str, layers: Sequence[Layer], tag: str) -> Artifact:
 def _manifest(config: Blob, layers: Sequence[Layer]) -> dict[str, Any]:
     return {
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI_MANIFEST,
         "config": config.descriptor(),
         "layers": [each.blob.descriptor(each.annotations) for each in layers],
     }

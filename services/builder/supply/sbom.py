@@ -18,12 +18,13 @@ from cyclonedx.model.dependency import Dependency
 from cyclonedx.output.json import JsonV1Dot6
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from services.builder.errors import SupplyError
 from services.builder.supply import components
 from services.builder.supply.debian import Package
 from services.builder.supply.documents import canonical
-from services.builder.supply.values import Base, Bento, Model, Pin, Subject, normal
+from services.builder.supply.values import Base, Bento, Model, Pin, Subject
 from services.builder.supply.wheels import Wheel, edges_of
 
 MEDIA_TYPE: Final = "application/vnd.cyclonedx+json"
@@ -115,7 +116,7 @@ def _base(graph: _Graph, contents: Contents) -> list[str]:
 def _distributions(graph: _Graph, contents: Contents) -> list[str]:
     """Of Python. What the bento needs: what it asks for, and what nobody else needs."""
     installed = {each.name: each for each in _installed(contents)}
-    hashes = {(normal(each.name), each.version): each.hashes for each in contents.pins}
+    hashes = {(each.name, each.version): each.hashes for each in contents.pins}
     environment = environment_of(contents.python, contents.platform)
     edges = edges_of(installed, environment, contents.asked)
     references: dict[str, str] = {}
@@ -124,7 +125,7 @@ def _distributions(graph: _Graph, contents: Contents) -> list[str]:
         references[name] = graph.add(components.wheel(wheel, found))
     for name, needed in edges.items():
         graph.edges[references[name]].update(references[each] for each in needed)
-    wanted = {normal(each.name) for each in contents.asked}
+    wanted = {canonicalize_name(each.name) for each in contents.asked}
     needed_by_others = {each for needed in edges.values() for each in needed}
     return [
         reference
@@ -135,7 +136,7 @@ def _distributions(graph: _Graph, contents: Contents) -> list[str]:
 
 def _installed(contents: Contents) -> list[Wheel]:
     found = contents.wheels or [
-        Wheel(name=normal(each.name), version=each.version) for each in contents.pins
+        Wheel(name=canonicalize_name(each.name), version=each.version) for each in contents.pins
     ]
     ordered = sorted(found, key=lambda each: (each.name, each.version))
     for one, other in pairwise(ordered):

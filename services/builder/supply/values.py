@@ -1,11 +1,13 @@
 """What an image was made of, as its bill of materials and its provenance name it."""
 
-import re
-from typing import Annotated, Final, TypeVar
+from dataclasses import asdict
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from libs.contracts.types import Digest, Slug
+from services.builder.errors import SupplyError
+from services.builder.plan.lock import locked
 
 Line = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=512)
@@ -22,9 +24,6 @@ Reference = Annotated[
     ),
 ]
 """Of an image. Nobody's password fits into it."""
-
-_SEPARATORS: Final = re.compile(r"[-_.]+")
-
 
 _T = TypeVar("_T")
 
@@ -80,6 +79,10 @@ class Pin(Value):
     hashes: Annotated[tuple[Hash, ...], AfterValidator(each_once)] = ()
 
 
-def normal(name: str) -> str:
-    """The name of a distribution, as packages compare them (PEP 503)."""
-    return _SEPARATORS.sub("-", name).lower()
+def pins_of(lock: str) -> tuple[Pin, ...]:
+    try:
+        return tuple(Pin(**asdict(each)) for each in locked(lock))
+    except ValidationError as error:
+        raise SupplyError(
+            f"a hash of the lock cannot be read: {error.errors()[0]['msg']}"
+        ) from error

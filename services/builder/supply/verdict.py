@@ -6,9 +6,9 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from libs.contracts.types import Digest
+from libs.contracts.types import Digest, digest_of
 from services.builder.errors import SupplyError
-from services.builder.supply.documents import digest_of, parsed
+from services.builder.supply.documents import parsed
 from services.builder.supply.manifests import BUNDLE, DSSE, SIGNATURE, SIMPLE_SIGNING
 from services.builder.supply.pem import VerifyingKey
 from services.builder.supply.signing import ENVELOPE, Signed, checked, unbundled, unsealed

@@ -9,10 +9,10 @@ from typing import Final
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from services.builder.errors import SupplyError
-from services.builder.supply.values import normal
 
 LIMIT: Final = 4 * 1024 * 1024
 """A README that is part of METADATA may have pictures in it."""
@@ -48,7 +48,7 @@ def wheel_of(metadata: bytes) -> Wheel:
     if name is None or version is None:
         raise SupplyError("a METADATA has no name or no version")
     return Wheel(
-        name=normal(name),
+        name=canonicalize_name(name),
         version=version,
         summary=_line(head, "Summary", SUMMARY),
         home=_home(head),
@@ -64,13 +64,13 @@ def edges_of(
     """Who needs whom, among what is installed. Extras count where somebody asked for them."""
     extras: dict[str, set[str]] = {name: {""} for name in wheels}
     for each in asked:
-        extras.get(normal(each.name), set()).update(each.extras)
+        extras.get(canonicalize_name(each.name), set()).update(each.extras)
     edges: dict[str, set[str]] = {name: set() for name in wheels}
     waiting = sorted(wheels)
     while waiting:  # an extra that is asked for may ask for others
         name = waiting.pop()
         for each in wheels[name].requires:
-            needed = normal(each.name)
+            needed = canonicalize_name(each.name)
             if needed not in wheels or not _applies(each, environment, extras[name]):
                 continue
             edges[name].add(needed)

@@ -82,3 +82,13 @@ def test_digests_depend_on_what_is_inside_and_on_nothing_else() -> None:
     assert image == plan.image_digest(environment, "sha256:x", [B, A])
     assert image != plan.image_digest(environment, "sha256:y", [A, B])
     assert image != plan.image_digest(environment, "sha256:x", [A])
+
+
+def test_packages_that_debian_has_removed_are_not_offered() -> None:
+    status = "Package: libc6\nStatus: {}\nArchitecture: amd64\nVersion: 2.36-9\n"
+    for said, libc in (
+        ("install ok installed", "glibc 2.36"),
+        ("purge ok not-installed", ""),
+        ("deinstall ok config-files", ""),
+    ):
+        assert plan.libc_of({}, {"var/lib/dpkg/status": status.format(said)}) == libc

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from services.builder.layers import GZIP, TAR, Entry, write
+from libs.contracts.mediatypes import OCI_LAYER, OCI_LAYER_GZIP
+from services.builder.layers import Entry, write
 
 
-@pytest.mark.parametrize("media_type", [TAR, GZIP])
+@pytest.mark.parametrize("media_type", [OCI_LAYER, OCI_LAYER_GZIP])
 @pytest.mark.parametrize("size", [0, 1, 2**20 - 1, 2**20, 2**20 + 1])
 def test_digests_and_size_are_those_of_the_bytes(
     tmp_path: Path, media_type: str, size: int
@@ -26,20 +27,20 @@ def test_digests_and_size_are_those_of_the_bytes(
         assert inner.read() == bytes(size)
     layer = written.layer
     assert (layer.digest, layer.size_bytes) == (_digest(body), len(body))
-    assert (layer.diff_id == layer.digest) is (media_type == TAR)
+    assert (layer.diff_id == layer.digest) is (media_type == OCI_LAYER)
 
 
 @pytest.mark.parametrize("said", [3, 5])
 def test_a_file_that_is_not_as_large_as_was_said_is_an_error(tmp_path: Path, said: int) -> None:
     file = tmp_path / "four"
     file.write_bytes(b"four")
-    _, chunks = write([Entry("four", source=file, size=said)], media_type=TAR)
+    _, chunks = write([Entry("four", source=file, size=said)], media_type=OCI_LAYER)
     with pytest.raises(OSError, match="changed"):
         list(chunks)
 
 
 def test_a_private_folder_is_for_its_owner_alone() -> None:
-    _, chunks = write([Entry("home", 7, private=True), Entry("open", 7)], media_type=TAR)
+    _, chunks = write([Entry("home", 7, private=True), Entry("open", 7)], media_type=OCI_LAYER)
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
         assert {each.name: each.mode for each in tar} == {"home": 0o700, "open": 0o755}
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.oci import (
     Descriptor,
     DescriptorInvalidError,
@@ -15,7 +16,6 @@ from services.builder.oci import (
     parse_reference,
 )
 from services.builder.oci.challenge import Challenge, parse_challenges
-from services.builder.oci.descriptor import OCI_MANIFEST
 
 DIGEST = f"sha256:{'a' * 64}"
 PART = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+){0,2}", fullmatch=True).filter(

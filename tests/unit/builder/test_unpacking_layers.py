@@ -5,14 +5,14 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
+from libs.contracts.mediatypes import OCI_LAYER_GZIP
 from services.builder.errors import BuildFailedError
 from services.builder.layers import unpack_layers
 
-GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 Entry: TypeAlias = tuple[str, bytes, str]
 """Name, type, and content or target."""
 FILE, LINK, HARD, FOLDER = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
@@ -33,7 +33,7 @@ def layer(folder: Path, *entries: Entry) -> tuple[Path, str, str]:
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
     file = folder / digest
     file.write_bytes(gzip.compress(packed.getvalue()))
-    return file, GZIP, f"sha256:{digest}"
+    return file, OCI_LAYER_GZIP, f"sha256:{digest}"
 
 
 def unpacked(folder: Path, *layers: tuple[Entry, ...]) -> Path:
@@ -162,7 +162,7 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2**16)))
 
     with pytest.raises(BuildFailedError, match="a header of"):
-        unpack_layers([(file, GZIP, "sha256:0")], tmp_path / "root")
+        unpack_layers([(file, OCI_LAYER_GZIP, "sha256:0")], tmp_path / "root")
 
 
 def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
@@ -170,6 +170,6 @@ def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"no gzip at all")
 
     with pytest.raises(BuildFailedError, match="a layer is no such"):
-        unpack_layers([(file, GZIP, "sha256:0")], tmp_path / "root")
+        unpack_layers([(file, OCI_LAYER_GZIP, "sha256:0")], tmp_path / "root")
     with pytest.raises(BuildFailedError, match="are not read"):
         unpack_layers([(file, "text/plain", "sha256:0")], tmp_path / "other")

@@ -7,10 +7,11 @@ from aiohttp import web
 
 from libs.chassis.http import Route
 from libs.chassis.problems import json_response
+from libs.contracts.mediatypes import OCI_INDEX
 from libs.contracts.oci import OciCode
 from services.registry.errors import OciRefusedError
 from services.registry.http.oci.answers import place_of
-from services.registry.manifests import INDEX, require_digest
+from services.registry.manifests import require_digest
 from services.registry.service import OciManifests
 
 _MOST_TAGS: Final = 1000
@@ -52,9 +53,9 @@ class ListingsApi:
         if page.last:
             headers |= _link(request, {**filtered, "last": page.last})
         answer = json_response(
-            {"schemaVersion": 2, "mediaType": INDEX, "manifests": page.items}, headers=headers
+            {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": page.items}, headers=headers
         )
-        answer.content_type = INDEX
+        answer.content_type = OCI_INDEX
         return answer
 
 

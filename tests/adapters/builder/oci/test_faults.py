@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from libs.chassis.errors import Kind
+from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.errors import BuildFailedError, RegistryUnreachableError
 from services.builder.oci import BasicAccess, Patience, Remote
-from services.builder.oci.descriptor import OCI_MANIFEST
 from tests.adapters.builder.oci.conftest import QUICK, at, pieces
 from tests.support.oci import digest_of, image
 from tests.support.oci_faults import (

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from libs.contracts.mediatypes import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST
 from services.builder.errors import BuildFailedError
 from services.builder.oci import AnonymousAccess, Image, Layout, Platform, Remote, open_layout
-from services.builder.oci.descriptor import OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST
 from tests.adapters.builder.oci.conftest import at
 from tests.support.docker_archives import LAYER, PAYLOAD, config_of, saved, tar_of
 from tests.support.oci import IMAGE, INDEX, described, digest_of

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from libs.contracts.mediatypes import OCI_INDEX, OCI_MANIFEST
 from services.builder.errors import BuildFailedError
 from services.builder.oci import ReferenceInvalidError, Remote
-from services.builder.oci.descriptor import OCI_INDEX, OCI_MANIFEST
 from tests.support.oci import EMPTY, digest_of, image, index
 
 LAYER = random.Random(11).randbytes(3 * 2**20 + 17)  # noqa: S311 - no secret

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from libs.contracts.mediatypes import OCI_MANIFEST
+from libs.contracts.types import digest_of
 from services.builder.errors import SupplyError
 from services.builder.keys import load_signing_key, load_verifying_keys
 from services.builder.supply import manifests
 from services.builder.supply.attachments import Documents, attachments
-from services.builder.supply.documents import canonical, digest_of
+from services.builder.supply.documents import canonical
 from services.builder.supply.pem import SigningKey, VerifyingKey
 from services.builder.supply.provenance import statement_of
 from services.builder.supply.sbom import bill_of
@@ -175,7 +177,7 @@ def test_an_image_without_a_right_signature_is_not_trusted_and_why() -> None:
     right = supply.found(manifests.signatures(supply.TARGET, pairs(OURS)))
     unlike = {digest: data + b" " for digest, data in right.blobs.items()}
     bare = right.manifest.replace(manifests.SIGNATURE.encode(), b"other")
-    elsewhere = manifests.Target(manifests.MANIFEST, supply.OTHER, 1)
+    elsewhere = manifests.Target(OCI_MANIFEST, supply.OTHER, 1)
     of_other = signed(Subject(name="x", digest=supply.OTHER), OURS)
     moved = manifests.signatures(supply.TARGET, [(of_other.payload, of_other.signature)])
     assert untrusted([]) == "the image has no signature"

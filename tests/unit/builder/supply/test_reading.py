@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.builder.errors import SupplyError
-from services.builder.supply import debian, documents, lock, wheels
+from services.builder.errors import BuildFailedError, SupplyError
+from services.builder.plan import lock
+from services.builder.supply import debian, documents, wheels
 from services.builder.supply.documents import canonical, parsed
-from services.builder.supply.lock import pins_of
+from services.builder.supply.values import pins_of
 from services.builder.supply.wheels import wheel_of
 from tests.support import supply
 
@@ -44,14 +45,18 @@ def test_passwords_in_addresses_do_not_get_far() -> None:
         ("???", "no requirement"),
         ("-r more.txt", "stands alone"),
         ("-e .", "stands alone"),
-        ("a==1 --hash=md5:00", "hash of the lock"),
-        ("a==1 --hash=sha256:zz", "hash of the lock"),
         ("a==1\n" * (lock.LIMIT // 5 + 1), "are the most"),
     ],
 )
 def test_a_lock_that_locks_nothing_is_refused(text: str, words: str) -> None:
-    with pytest.raises(SupplyError, match=words):
-        pins_of(text)
+    with pytest.raises(BuildFailedError, match=words):
+        lock.locked(text)
+
+
+@pytest.mark.parametrize("kind", ["md5:00", "sha256:zz"])
+def test_a_hash_that_nobody_can_check_is_attested_to_nobody(kind: str) -> None:
+    with pytest.raises(SupplyError, match="hash of the lock"):
+        pins_of(f"a==1 --hash={kind}")
 
 
 def test_metadata_is_read_up_to_its_description() -> None:

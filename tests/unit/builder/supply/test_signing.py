@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.errors import SupplyError
 from services.builder.supply import manifests, pem, signing
 from services.builder.supply.pem import SigningKey, signing_key, verifying_keys
@@ -109,7 +110,7 @@ def test_the_envelope_is_signed_as_dsse_says() -> None:
 
 def test_bundles_of_the_conformance_suite_are_read_as_it_says() -> None:
     of_file = "sha256:a0cfc71271d6e278e57cd332ff957c3f7043fdda354c4cbb190a30d56efa01bf"
-    target = manifests.Target(manifests.MANIFEST, of_file, 1)
+    target = manifests.Target(OCI_MANIFEST, of_file, 1)
     for name, words in (("good", ""), ("unknown", "no in-toto statement")):
         given = VECTORS["bundles"][name]
         [key] = verifying_keys(given["key"].encode())

@@ -1,15 +1,15 @@
-"""The hashed lock, as ``uv pip compile --generate-hashes`` writes it."""
+"""The hashed lock, as ``uv pip compile --generate-hashes`` writes it. Pure."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import ValidationError
+from packaging.utils import canonicalize_name
 
-from services.builder.errors import SupplyError
-from services.builder.supply.values import Pin, normal
+from services.builder.errors import BuildFailedError
 
 LIMIT: Final = 8 * 1024 * 1024
 _PINS: Final = 10_000
@@ -18,25 +18,29 @@ _ELSEWHERE: Final = re.compile(r"\s*(-[rce]\b|--(requirement|constraint|editable
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
 
 
-def pins_of(text: str) -> tuple[Pin, ...]:
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A package of a lock. ``hashes`` are of every file that may be it, sorted.
+
+    ``version`` is an address where the author gave one.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+
+def locked(text: str) -> tuple[Locked, ...]:
     """Every pinned distribution, sorted, each version once."""
     if len(text) > LIMIT:
-        raise SupplyError(f"the lock has {len(text)} characters, and {LIMIT} are the most")
+        raise _refused(f"the lock has {len(text)} characters, and {LIMIT} are the most")
     hashes: dict[tuple[str, str], set[str]] = {}
     for line in _logical(text):
         name, version, found = _pin(line)
         hashes.setdefault((name, version), set()).update(found)
         if len(hashes) > _PINS:
-            raise SupplyError(f"the lock pins more than {_PINS} distributions")
-    try:
-        return tuple(
-            Pin(name=name, version=version, hashes=tuple(sorted(hashes[name, version])))
-            for name, version in sorted(hashes)
-        )
-    except ValidationError as error:
-        raise SupplyError(
-            f"a hash of the lock cannot be read: {error.errors()[0]['msg']}"
-        ) from error
+            raise _refused(f"the lock pins more than {_PINS} distributions")
+    return tuple(Locked(*each, tuple(sorted(hashes[each]))) for each in sorted(hashes))
 
 
 def _logical(text: str) -> Iterator[str]:
@@ -49,7 +53,7 @@ def _logical(text: str) -> Iterator[str]:
             continue
         pending = ""
         if _ELSEWHERE.match(line):
-            raise SupplyError(f"a lock stands alone; this one says {line.strip()[:120]}")
+            raise _refused(f"a lock stands alone; this one says {line.strip()[:120]}")
         if line.strip() and not line.lstrip().startswith("-"):
             yield line.strip()
 
@@ -65,12 +69,16 @@ def _pin(line: str) -> tuple[str, str, set[str]]:
     try:
         requirement = Requirement(line.partition(" --hash=")[0])
     except InvalidRequirement as error:
-        raise SupplyError(f"a line of the lock is no requirement: {shown}") from error
-    name = normal(requirement.name)
+        raise _refused(f"a line of the lock is no requirement: {shown}") from error
+    name = canonicalize_name(requirement.name)
     hashes = {each.lower() for each in _HASH.findall(line)}
     if requirement.url is not None:  # a file at an address is its own version
         return name, _public(requirement.url), hashes
     exact = [each for each in requirement.specifier if each.operator in {"==", "==="}]
     if len(exact) != 1 or exact[0].version.endswith(".*"):
-        raise SupplyError(f"a line of the lock pins no version: {shown}")
+        raise _refused(f"a line of the lock pins no version: {shown}")
     return name, exact[0].version, hashes
+
+
+def _refused(why: str) -> BuildFailedError:
+    return BuildFailedError("requirements-not-installable", why)
