@@ -132,5 +132,12 @@ class BuildFailedError(Exception):
         self.reason = reason
 
 
+class LayersAbsentError(BuildFailedError):
+    """A registry does not have what a manifest names."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("registry-refused", reason)
+
+
 class SupplyError(Exception):
     """What belongs to an image's supply chain cannot be read, or is not what it should be."""

@@ -20,6 +20,7 @@ TOP: Final = "/api/builds"
 ONE: Final = f"{TOP}/{{build_id:[-0-9a-fA-F]+}}"
 READ: Final = "build.read"
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+_IMAGE: Final = r"^[!-~]+$"
 _TAG: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}(:[a-zA-Z0-9][a-zA-Z0-9._-]{0,127})?$"
 
 
@@ -32,7 +33,7 @@ class BuildBody(Body):
     no_cache: bool = Field(default=False, description="make every layer anew")
     image: str | None = Field(
         None,
-        min_length=1,
+        pattern=_IMAGE,
         max_length=500,
         description="one that is there already: checked, and taken as it is",
     )

@@ -11,7 +11,13 @@ from typing import Final
 
 from yarl import URL
 
-from services.builder.errors import BuildFailedError, RegistryFullError, RegistryUnreachableError
+from libs.contracts.oci import OciCode
+from services.builder.errors import (
+    BuildFailedError,
+    LayersAbsentError,
+    RegistryFullError,
+    RegistryUnreachableError,
+)
 
 _PASSING: Final = frozenset({408, 425, 429})
 _LASTING: Final = frozenset({501, 505, 507})
@@ -51,7 +57,10 @@ def refusal(registry: str, answer: Answer) -> Exception:
         return RegistryFullError(registry, said)
     if status in _DENIED:
         return BuildFailedError("registry-denied", f"{registry} does not let us: {said}")
-    return BuildFailedError("registry-refused", f"{registry} refuses: {said}")
+    refused = f"{registry} refuses: {said}"
+    if OciCode.MANIFEST_BLOB_UNKNOWN in words:
+        return LayersAbsentError(refused)
+    return BuildFailedError("registry-refused", refused)
 
 
 def _words(body: bytes, secret: str) -> str:

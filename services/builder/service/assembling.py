@@ -10,7 +10,7 @@ from libs.contracts.mediatypes import OCI_INDEX, OCI_MANIFEST
 from libs.contracts.types import digest_of
 from services.builder import plan
 from services.builder.domain import Asked, BaseImage, BasePython, Made, Target
-from services.builder.errors import BuildFailedError, NeedsCommandsError
+from services.builder.errors import BuildFailedError, LayersAbsentError, NeedsCommandsError
 from services.builder.service.bases import Bases
 from services.builder.service.containers import Prepared, Task
 from services.builder.service.layering import Layering, Work
@@ -83,6 +83,14 @@ class Assembling:
         return Made(digest, total, to.repository, to.tag, to.registry)
 
     async def _image(self, task: Task, work: Work, *, tag: str | None) -> plan.PushedImage:
+        try:
+            return await self._attempt(task, work, tag=tag)
+        except LayersAbsentError as error:
+            task.job.progress.note(f"what was there is there no more: {error.reason}")
+            work.pushing.doubt()
+            return await self._attempt(task, work, tag=tag)
+
+    async def _attempt(self, task: Task, work: Work, *, tag: str | None) -> plan.PushedImage:
         progress, to = task.job.progress, task.to
         with progress.step(f"layers for {work.plan.platform}"):
             layers = await self._layering.layers(work)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.chassis.client import OrgRef
 from libs.chassis.postgres import Database
+from services.builder import plan
 from services.builder.domain import BaseImage, Layer, PinnedBase
 from services.builder.errors import (
     BaseImageNotFoundError,
@@ -85,6 +86,9 @@ class Bases:
 
     async def place(self, org: OrgRef, base: BaseImage, pushing: Pushing) -> Sequence[Layer]:
         """The base image's layers, in the repository of an image that is made on it."""
+        key = plan.digest(["base", base.digest])
+        if (known := await pushing.known(key)) is not None:
+            return known
         source = repository_of(_parsed(base.reference))
         home = self._home(org)
 
@@ -95,6 +99,7 @@ class Bases:
         async with asyncio.TaskGroup() as group:
             for layer in base.layers:
                 group.create_task(place(layer))
+        await pushing.keep(key, base.layers)
         return base.layers
 
     async def layout(self, org: OrgRef, base: BaseImage, folder: Path) -> Path:

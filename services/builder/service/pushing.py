@@ -30,17 +30,33 @@ class Destination:
 
 
 class Pushing:
-    """``fresh`` looks for nothing: every layer is made anew."""
+    """``fresh`` looks for nothing: every layer is made anew.
+
+    Of layers that went to the same repository before, the platform's own registry is not asked:
+    it refuses a manifest when one is gone (``LayersAbsentError``). After ``doubt`` it is.
+    """
 
     def __init__(self, database: Database[Tx], to: Destination, *, fresh: bool) -> None:
         self._database = database
         self._to = to
         self._fresh = fresh
+        self._believes = not to.registry
         self.reused = 0
         self.pushed = 0
 
+    def doubt(self) -> None:
+        """Begin anew, and ask."""
+        self._believes = False
+        self.reused = self.pushed = 0
+
     async def find(self, key: str) -> tuple[Layer, ...] | None:
         """The layers of ``key``, when all of them are there or can be mounted."""
+        found = await self.known(key)
+        self.reused += len(found or ())
+        return found
+
+    async def known(self, key: str) -> tuple[Layer, ...] | None:
+        """As ``find``, of layers that do not count."""
         if self._fresh:
             return None
         async with self._database.transaction() as tx:
@@ -48,11 +64,10 @@ class Pushing:
         if known is None:
             return None
         source, layers = known
+        if self._believes and source == self._to.repository:
+            return layers
         there = await asyncio.gather(*(self.has(each, source) for each in layers))
-        if not all(there):
-            return None
-        self.reused += len(layers)
-        return layers
+        return layers if all(there) else None
 
     async def has(self, layer: Layer, source: str) -> bool:
         """In the image's repository, from now on if it was in ``source`` only."""

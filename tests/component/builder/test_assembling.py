@@ -101,6 +101,23 @@ async def test_other_code_shares_every_layer_but_its_own(yard: Yard, home: Remot
     assert first[-1] != second[-1]
 
 
+async def test_layers_that_are_gone_from_the_registry_are_made_anew(
+    yard: Yard, home: Remote, shelves: Pool
+) -> None:
+    """It is not asked for each; it refuses the manifest."""
+    one = await build(yard, "fox:v1")
+    first = await layers(home, one)
+    assert one.image_digest is not None
+    await shelves.execute("DELETE FROM oci_manifest WHERE repository = $1", NAME)
+    await shelves.execute("DELETE FROM oci_blob WHERE repository = $1", NAME)
+
+    other = await build(yard, "hen:v1")
+
+    assert other.status == "built", yard.log(other.id)
+    assert (await layers(home, other))[:-1] == first[:-1]
+    assert "is there no more" in yard.log(other.id)
+
+
 async def test_a_model_is_a_layer_that_bentos_share(yard: Yard, home: Remote) -> None:
     digest = await yard.push_model("weights:m1")
     model = PinnedModel(repository="weights", version="m1", digest=digest)
