@@ -1,7 +1,6 @@
 """Where an organisation wants it, a bento that was pushed becomes an image: once, and whole."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
@@ -18,6 +17,7 @@ from services.builder.domain import BuildView, Preferences
 from services.builder.http import routes
 from tests.support.based import on_base
 from tests.support.builder import ORG, OTHER, PYTHON, Yard
+from tests.support.envelopes import enveloped
 from tests.support.serving import CALLER, always_ready, served
 
 OWNER = CALLER.model_copy(update={"org_id": ORG, "org": "default"})
@@ -27,19 +27,7 @@ def pushed(digest: str) -> Envelope[BentoPushed]:
     event = BentoPushed(
         bento_id=uuid7(), repository="fox", version="v1", digest=digest, size_bytes=1
     )
-    return Envelope(
-        id=uuid7(),
-        source="/yokocho/registry",
-        type=event.event_type(),
-        subject="evt",
-        time=datetime.now(UTC),
-        orgid=ORG,
-        actor="user:1",
-        entityid=event.bento_id,
-        entityseq=1,
-        correlationid="c1",
-        data=event,
-    )
+    return enveloped(event, "registry", org=ORG, actor="user:1")
 
 
 async def hear(yard: Yard, said: Envelope[BentoPushed]) -> list[BuildView]:
