@@ -1,7 +1,6 @@
 """What the deployer says, for those who hear it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from libs.contracts.deployer import DeploymentRequested, PinnedModel
 from libs.contracts.event import Envelope
+from tests.support.envelopes import enveloped
 
 ORG: Final = UUID(int=1)
 
@@ -37,16 +37,4 @@ def requested(
         models=models,
         secrets=tuple(secrets),
     )
-    return Envelope(
-        id=uuid7(),
-        source="/yokocho/deployer",
-        type=event.event_type(),
-        subject="evt",
-        time=datetime.now(UTC),
-        orgid=org,
-        actor="user:1",
-        entityid=event.deployment_id,
-        entityseq=1,
-        correlationid="c1",
-        data=event,
-    )
+    return enveloped(event, "deployer", org=org, actor="user:1")

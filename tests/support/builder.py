@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,11 +27,11 @@ from services.builder.containers import Buildah
 from services.builder.controller import Lanes, Worker
 from services.builder.domain import BuildView, Wish
 from services.builder.environments import Children, Confinement, Folders, Uv
-from services.builder.oci import CalledAccess, Known, Registries, Remote
+from services.builder.oci import Known, Registries, Remote
 from services.builder.plan import Naming
 from services.builder.service import Builds, Giving, Images, Live, Tx, Workshop
 from services.builder.upstream import Deployer, Registry
-from services.builder.wiring import Peers, Tools, workshop
+from services.builder.wiring import Peers, Tools, own_registry, workshop
 from services.registry.wiring import bind
 from tests.support.build_requests import requested
 from tests.support.packages import tar_archive
@@ -137,7 +137,7 @@ class Yard:
 
     def home(self, org: OrgRef) -> Remote:
         """The registry, as the builder sees it."""
-        return _home(self.session, self.registry_url, self.folder / "keys", org)
+        return _home(self.session, self.registry_url, self.folder / "keys")(org)
 
     async def ended(self, build: UUID, *, org: UUID = ORG) -> BuildView:
         """The build when it has ended; the worker runs in the test's own time."""
@@ -218,7 +218,7 @@ async def building(
         database = Database(pool, Tx.bind, committed=live.announce)
         children = Children(f"test-{folder.name}:build")
         confined = Confinement(children, folders.caches, isolation)
-        uv, home = Uv(children, confined, index_url=index_url), partial(_home, session, url, keys)
+        uv, home = Uv(children, confined, index_url=index_url), _home(session, url, keys)
         others = Registries(session, Known(plain_http=plain_http, allowed=allowed))
         tools = Tools(uv, children, home, others, naming, buildah, **more)
         peers = _peers(session, url, keys, secrets_url=secrets_url)
@@ -257,11 +257,5 @@ def _worker(shop: Workshop, lanes: Lanes, wake: Wake) -> Worker:
     )
 
 
-def _home(session: aiohttp.ClientSession, url: str, keys: Path, org: OrgRef) -> Remote:
-    signer = Signer("builder", keys / "builder.pem")
-
-    async def identity(_: str) -> str:
-        token = signer.token("service:builder", audience="registry", org_id=org.org_id, org=org.org)
-        return f"Bearer {token}"
-
-    return Remote(session, url, access=CalledAccess(identity))
+def _home(session: aiohttp.ClientSession, url: str, keys: Path) -> Callable[[OrgRef], Remote]:
+    return partial(own_registry, session, url=url, signer=Signer("builder", keys / "builder.pem"))

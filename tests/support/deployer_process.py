@@ -2,22 +2,19 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from aiohttp import web
 from uuid_utils.compat import uuid7
 
 from libs.chassis.auth import Signer, Verifier, service_authenticator
-from libs.chassis.bus import Bus, Message, connect
+from libs.chassis.bus import Bus, connect
 from libs.chassis.client import OrgRef, Peer, PeerUnavailableError, open_session
 from libs.chassis.http import Route, build_app, principal
 from libs.chassis.keys import generate_keys
@@ -25,14 +22,14 @@ from libs.chassis.postgres import Pool
 from libs.chassis.problems import json_response
 from libs.chassis.process import leftovers, stop_leftovers
 from libs.contracts.builder import ImageBuilt
-from libs.contracts.event import Envelope, Event
+from libs.contracts.event import Event
 from libs.contracts.gateway import RouteApplied
 from tests.support import binaries
 from tests.support.deployer import ADA, ORG, digest_of, manifest, resolved
+from tests.support.envelopes import enveloped, message_of
 from tests.support.nats import NatsServer
+from tests.support.service_process import ServiceProcess, environment_of
 from tests.support.serving import always_ready, served
-
-_PREFIX = "YOKOCHO_DEPLOYER_"
 
 
 @dataclass
@@ -66,30 +63,14 @@ class Neighbours:
 
 
 @dataclass
-class DeployerProcess:
-    """Started, killed and spoken to by the test."""
+class DeployerProcess(ServiceProcess):
+    """Launched, killed and spoken to by the test."""
 
-    environment: dict[str, str]
-    log: Path
-    pool: Pool
-    api: Peer
-    buses: dict[str, Bus]
-    neighbours: Neighbours
-    process: "subprocess.Popen[bytes] | None" = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.deployer"],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+    service: ClassVar[str] = "deployer"
+    pool: Pool = field(kw_only=True)
+    api: Peer = field(kw_only=True)
+    buses: dict[str, Bus] = field(kw_only=True)
+    neighbours: Neighbours = field(kw_only=True)
 
     def stop(self) -> int:
         assert self.process is not None
@@ -158,20 +139,7 @@ class DeployerProcess:
         await self._publish("gateway", event)
 
     async def _publish(self, service: str, event: Event) -> None:
-        envelope: Envelope[Any] = Envelope(
-            id=uuid7(),
-            source=f"/yokocho/{service}",
-            type=event.event_type(),
-            subject=f"{event.subject_prefix()}.{ORG}.{event.entity_id}",
-            time=datetime.now(UTC),
-            orgid=ORG,
-            actor=f"service:{service}",
-            entityid=event.entity_id,
-            entityseq=1,
-            correlationid="test",
-            data=event,
-        )
-        message = Message(str(envelope.id), envelope.subject, envelope.model_dump_json().encode())
+        message = message_of(enveloped(event, service, org=ORG))
         await self.buses[service].publish_batch([message], stream=service.upper())
 
 
@@ -197,20 +165,19 @@ async def deployer_process(
             buses[name] = await stack.enter_async_context(await connect(nats.url(name), name))
             await buses[name].ensure_stream(name)
         session = await stack.enter_async_context(open_session())
+        url = f"http://127.0.0.1:{port}"
+        signer = Signer("gateway", folder / "keys" / "gateway.pem")
         made = DeployerProcess(
-            _environment(folder, urls, port=port, database_url=database_url, marker=marker)
-            | {f"{_PREFIX}BUS__URL": nats.url("deployer"), "TEST_IMAGE": image.as_uri()},
+            _environment(
+                folder, urls, port=port, marker=marker, database_url=database_url, nats=nats
+            )
+            | {"TEST_IMAGE": image.as_uri()},
             folder / "deployer.log",
-            pool,
-            Peer(
-                session,
-                service="gateway",
-                peer="deployer",
-                base_url=f"http://127.0.0.1:{port}",
-                signer=Signer("gateway", folder / "keys" / "gateway.pem"),
-            ),
-            buses,
-            neighbours,
+            url,
+            pool=pool,
+            api=Peer(session, service="gateway", peer="deployer", base_url=url, signer=signer),
+            buses=buses,
+            neighbours=neighbours,
         )
         try:
             yield made
@@ -220,21 +187,27 @@ async def deployer_process(
 
 
 def _environment(
-    folder: Path, urls: dict[str, str], *, port: int, database_url: str, marker: str
+    folder: Path,
+    peers: dict[str, str],
+    *,
+    port: int,
+    marker: str,
+    database_url: str,
+    nats: NatsServer,
 ) -> dict[str, str]:
-    told = {
-        "POSTGRES__DSN": database_url,
-        "HTTP__PORT": str(port),
-        "IDENTITY__KEY_FILE": str(folder / "keys" / "deployer.pem"),
-        "IDENTITY__PUBLIC_KEYS_FILE": str(folder / "keys" / "public.json"),
-        "PEERS__REGISTRY": urls["registry"],
-        "PEERS__BUILDER": urls["builder"],
-        "ROOT": str(folder / "deployer"),
-        "MARKER": f"{marker}:deployment",
-        "PUBLIC_URL": "http://127.0.0.1:7778",
-        "DRAIN_SECONDS": "0.1",
-    }
-    return {"PATH": os.environ["PATH"]} | {f"{_PREFIX}{key}": value for key, value in told.items()}
+    return environment_of(
+        "deployer",
+        folder / "keys",
+        port=port,
+        database_url=database_url,
+        nats=nats,
+        PEERS__REGISTRY=peers["registry"],
+        PEERS__BUILDER=peers["builder"],
+        ROOT=str(folder / "deployer"),
+        MARKER=f"{marker}:deployment",
+        PUBLIC_URL="http://127.0.0.1:7778",
+        DRAIN_SECONDS="0.1",
+    )
 
 
 def pids(view: dict[str, Any]) -> list[int]:

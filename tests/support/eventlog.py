@@ -4,13 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import aiohttp
 from aiohttp import web
-from uuid_utils.compat import uuid7
 
 from libs.chassis.http import build_app
 from libs.chassis.postgres import Database, Pool
@@ -22,6 +20,7 @@ from services.events.http import EventsApi
 from services.events.service import EventLog
 from services.events.stream import Feed
 from services.events.wiring import bind
+from tests.support.envelopes import enveloped
 from tests.support.serving import always_ready, served
 
 ORG: Final = UUID(int=1)
@@ -49,27 +48,14 @@ def serving(log: EventLog, feed: Feed) -> AbstractAsyncContextManager[str]:
 
 
 def pushed(version: str, *, org: UUID = ORG) -> Envelope[BentoPushed]:
-    bento = UUID(int=9)
-    data = BentoPushed(
-        bento_id=bento,
+    event = BentoPushed(
+        bento_id=UUID(int=9),
         repository="iris",
         version=version,
         digest="sha256:" + "a" * 64,
         size_bytes=1,
     )
-    return Envelope[BentoPushed](
-        id=uuid7(),
-        source="/yokocho/registry",
-        type=data.event_type(),
-        subject=f"{data.subject_prefix()}.{org}.{bento}",
-        time=datetime.now(UTC),
-        orgid=org,
-        actor="user:1",
-        entityid=bento,
-        entityseq=1,
-        correlationid="test",
-        data=data,
-    )
+    return enveloped(event, "registry", org=org, actor="user:1")
 
 
 async def record(log: EventLog, *envelopes: Envelope[BentoPushed]) -> None:

@@ -3,10 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
-
-from uuid_utils.compat import uuid7
 
 from libs.chassis.bus import Bus, Message, connect
 from libs.chassis.context import Cause, bound
@@ -15,7 +12,7 @@ from libs.chassis.outbox import Outbox
 from libs.chassis.postgres import Connection, Database
 from libs.contracts.builder import ImageFailed
 from libs.contracts.bus import ConsumerSpec, consumers_of, stream_of
-from libs.contracts.event import Envelope
+from tests.support.envelopes import enveloped, message_of
 from tests.support.nats import NatsServer
 
 ORG = UUID(int=7)
@@ -62,20 +59,7 @@ async def say(database: Database[Tx], count: int, *, entities: int = 1, first: i
 def message(*, entity: int = 1, seq: int = 1, reason: str = "it does not build") -> Message:
     """A whole envelope, for tests that publish without an outbox."""
     event = fact(entity=entity, reason=reason)
-    envelope = Envelope[ImageFailed](
-        id=uuid7(),
-        source=f"/yokocho/{SOURCE}",
-        type=event.event_type(),
-        subject=f"{event.subject_prefix()}.{ORG}.{event.entity_id}",
-        time=datetime.now(UTC),
-        orgid=ORG,
-        actor="service:builder",
-        entityid=event.entity_id,
-        entityseq=seq,
-        correlationid="a-test",
-        data=event,
-    )
-    return Message(str(envelope.id), envelope.subject, envelope.model_dump_json().encode())
+    return message_of(enveloped(event, SOURCE, org=ORG, seq=seq))
 
 
 def consumer(service: str = "deployer", purpose: str = "images") -> ConsumerSpec:

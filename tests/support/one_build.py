@@ -24,10 +24,10 @@ from libs.contracts.identity import Person, Principal
 from services.builder.controller import Lanes, Worker
 from services.builder.domain import Wish
 from services.builder.environments import Children, Confinement, Folders, Uv
-from services.builder.oci import CalledAccess, Known, Registries, Remote
+from services.builder.oci import Known, Registries
 from services.builder.service import Giving, Live, Tx
 from services.builder.upstream import Deployer, Registry
-from services.builder.wiring import Peers, Tools, workshop
+from services.builder.wiring import Peers, Tools, own_registry, workshop
 
 ORG = UUID(int=1)
 _ADA = Person(id=UUID(int=7), name="ada", email="a@x", first_name="Ada", last_name="L")
@@ -46,7 +46,7 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         tools = Tools(
             uv=Uv(children, Confinement(children, folders.caches, Isolation())),
             children=children,
-            home=partial(_home, session, url, signer),
+            home=partial(own_registry, session, url=url, signer=signer),
             registries=Registries(session, Known()),
         )
         registry = Registry(peer)
@@ -73,14 +73,6 @@ async def build(told: dict[str, Any]) -> dict[str, Any]:
         said = folders.log(order.id).read_text()
         digest = ended.image_digest
         return {"status": ended.status, "digest": digest, "reason": ended.reason, "log": said}
-
-
-def _home(session: aiohttp.ClientSession, url: str, signer: Signer, org: OrgRef) -> Remote:
-    async def identity(_: str) -> str:
-        token = signer.token("service:builder", audience="registry", org_id=org.org_id, org=org.org)
-        return f"Bearer {token}"
-
-    return Remote(session, url, access=CalledAccess(identity))
 
 
 if __name__ == "__main__":

@@ -49,13 +49,18 @@ def source_archive(then: str = "said = ''") -> bytes:
             "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
         ),
     }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+    return packed("thing-1.0", files)
+
+
+def packed(top: str, files: Mapping[str, str]) -> bytes:
+    """As archives of source have it: all below one folder."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for name, text in files.items():
-            info = tarfile.TarInfo(f"thing-1.0/{name}")
+            info = tarfile.TarInfo(f"{top}/{name}")
             info.size = len(text.encode())
             tar.addfile(info, io.BytesIO(text.encode()))
-    return packed.getvalue()
+    return archive.getvalue()
 
 
 def wheel_archive(files: Mapping[str, str]) -> bytes:

@@ -1,13 +1,11 @@
 """A package that takes its time to be built, and leaves processes behind where it is let."""
 
-import io
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from libs.chassis.process import identify
-from tests.support.packages import offered
+from tests.support.packages import offered, packed
 
 _BACKEND: Final = """
 import os, pathlib, subprocess, sys, time
@@ -47,10 +45,5 @@ def slow_source(folder: Path) -> Slow:
         "PKG-INFO": _METADATA,
         "pyproject.toml": _PROJECT,
     }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"slow-1.0/{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return Slow(f"slow @ {offered('slow-1.0.tar.gz', packed.getvalue())}", told)
+    address = offered("slow-1.0.tar.gz", packed("slow-1.0", files))
+    return Slow(f"slow @ {address}", told)

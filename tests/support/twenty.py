@@ -6,7 +6,7 @@ Their sources are in ``tests/data/bentos``; what cannot be a file there is writt
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 from typing import Any, Final
 
 from tests.support.bentoml_client import client_python
@@ -154,4 +154,10 @@ def _wheel(folder: Path) -> None:
     sauce(folder / "wheels")
 
 
-_WRITTEN: Final = {"files": _odd, "wheel": _wheel}
+def _runner(folder: Path) -> None:
+    """The service of 1.0 is one of 1.1, too."""
+    for each in ("service.py", "train.py"):
+        copyfile(SOURCES / "runner10" / each, folder / each)
+
+
+_WRITTEN: Final = {"files": _odd, "wheel": _wheel, "runner11": _runner}

@@ -7,7 +7,9 @@ import pytest
 
 from tests.support.bentoml_client import client_python
 from tests.support.bentos import ECHO, Client, source
+from tests.support.imager import Imager
 from tests.support.platform import LocalPlatform, running
+from tests.support.twenty import Bench
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,11 @@ def pushed(client: Client, echo: tuple[str, str]) -> str:
     """Tag of a bento that the registry has."""
     client.run("push", echo[0])
     return echo[0]
+
+
+@pytest.fixture(scope="module")
+def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Of images that this platform builds."""
+    imager = Imager(platform, tmp_path_factory.mktemp("images"))
+    imager.bring_debian()
+    return Bench(imager, tmp_path_factory.mktemp("clients"))

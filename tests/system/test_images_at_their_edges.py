@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.imager import Imager
 from tests.support.little_image import little_image
-from tests.support.platform import LocalPlatform, running
+from tests.support.platform import running
 from tests.support.private_index import private_index
 from tests.support.pulled import Pulled
 from tests.support.twenty import SAUCE, Bench, sauce
@@ -20,13 +20,6 @@ pytestmark = [pytest.mark.timeout(1800), pytest.mark.soak]
 
 _X86_64, _AARCH64 = 62, 183
 _LARGE = 500 * 2**20
-
-
-@pytest.fixture(scope="module")
-def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    imager = Imager(platform, tmp_path_factory.mktemp("images"))
-    imager.bring_debian()
-    return Bench(imager, tmp_path_factory.mktemp("clients"))
 
 
 def test_half_a_gigabyte_of_weights_is_a_layer_that_answers(bench: Bench) -> None:

@@ -2,18 +2,9 @@
 
 import pytest
 
-from tests.support.imager import Imager
-from tests.support.platform import LocalPlatform
 from tests.support.twenty import CASES, Bench, Case
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.long]
-
-
-@pytest.fixture(scope="module")
-def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    imager = Imager(platform, tmp_path_factory.mktemp("images"))
-    imager.bring_debian()
-    return Bench(imager, tmp_path_factory.mktemp("clients"))
 
 
 def _parameter(case: Case) -> object:

@@ -8,19 +8,11 @@ import pytest
 
 from services.builder.plan import BENTO
 from tests.support.image_tools import Toolbox
-from tests.support.imager import Imager
 from tests.support.platform import LocalPlatform
 from tests.support.rootfs import Rootfs
 from tests.support.twenty import Bench, Case, case_of
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
-
-
-@pytest.fixture(scope="module")
-def bench(platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    imager = Imager(platform, tmp_path_factory.mktemp("images"))
-    imager.bring_debian()
-    return Bench(imager, tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ class _Manifest(BaseModel):
 
 
 class _Run(BaseModel):
-    env: list[str] = Field(default=[], alias="Env")
+    env: list[str] | None = Field(default=None, alias="Env")
     labels: dict[str, str] | None = Field(default=None, alias="Labels")
 
 
@@ -42,7 +42,7 @@ class _Rootfs(BaseModel):
 
 
 class _Config(BaseModel):
-    config: _Run = Field(default_factory=_Run)
+    config: _Run | None = None
     rootfs: _Rootfs
 
 
@@ -62,6 +62,26 @@ class Found:
     contents: Sequence[tuple[str, Contents]]
 
 
+async def described(
+    source: Source, repository: str, digest: str
+) -> tuple[list[Layer], _Config, bytes]:
+    """The layers of an image of one platform, and its configuration, also as it is written."""
+    _, body = await source.manifest(repository, digest)
+    manifest = _read(_Manifest, body)
+    at = manifest.config
+    if at.size > _CONFIG_BYTES:
+        raise BuildFailedError("image-invalid", "its configuration is larger than 4 MiB")
+    written = b"".join([each async for each in source.blob(repository, at.digest, size=at.size)])
+    config = _read(_Config, written)
+    if len(config.rootfs.diff_ids) != len(manifest.layers):
+        raise BuildFailedError("image-invalid", "its configuration has other layers")
+    layers = [
+        Layer(each.digest, diff_id, each.size, each.media_type)
+        for each, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
+    ]
+    return layers, config, written
+
+
 class Looking:
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -69,27 +89,17 @@ class Looking:
     async def look(
         self, home: Source, repository: str, reference: str, *, digest: str, platform: str
     ) -> Found:
-        _, body = await home.manifest(repository, digest)
-        manifest = _read(_Manifest, body)
-        if manifest.config.size > _CONFIG_BYTES:
-            raise BuildFailedError("image-invalid", "its config is larger than 4 MiB")
-        pieces = home.blob(repository, manifest.config.digest, size=manifest.config.size)
-        config = _read(_Config, b"".join([each async for each in pieces]))
-        if len(config.rootfs.diff_ids) != len(manifest.layers):
-            raise BuildFailedError("image-invalid", "it has other layers than its config says")
-        layers = [
-            Layer(each.digest, diff_id, each.size, each.media_type)
-            for each, diff_id in zip(manifest.layers, config.rootfs.diff_ids, strict=True)
-        ]
+        layers, config, _ = await described(home, repository, digest)
+        run = config.config or _Run()
         seen = await self._seen(home, repository, layers)
-        env = dict(each.split("=", 1) for each in config.config.env if "=" in each)
+        env = dict(each.split("=", 1) for each in run.env or () if "=" in each)
         base = BaseImage(
             reference=reference,
             digest=digest,
             platform=platform,
             layers=tuple(layers),
-            env=tuple(config.config.env),
-            labels=tuple(sorted((config.config.labels or {}).items())),
+            env=tuple(run.env or ()),
+            labels=tuple(sorted((run.labels or {}).items())),
             pythons=plan.pythons_of(seen.names, seen.texts, env),
             libc=plan.libc_of(seen.names, seen.texts),
             has_bash=plan.has_bash(seen.names),

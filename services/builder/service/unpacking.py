@@ -1,42 +1,16 @@
 """Container images as folders, for processes of this machine that are to run as in a container."""
 
 import asyncio
-from typing import Any, Final
 from weakref import WeakValueDictionary
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.builder.domain import Image, Made
 from services.builder.environments import Folders, remove
-from services.builder.errors import BuildFailedError
 from services.builder.layers import unpack_layers
 from services.builder.oci import Remote
 from services.builder.service.builds import Builds
 from services.builder.service.job import Job
+from services.builder.service.looking import described
 from services.builder.upstream import save
-
-_CONFIG_BYTES: Final = 4 * 2**20
-
-
-class _Blob(BaseModel):
-    model_config = ConfigDict(populate_by_name=True)
-
-    media_type: str = Field(alias="mediaType")
-    digest: str
-    size: int
-
-
-class _Manifest(BaseModel):
-    config: _Blob
-    layers: list[_Blob]
-
-
-class _Rootfs(BaseModel):
-    diff_ids: list[str]
-
-
-class _Config(BaseModel):
-    rootfs: _Rootfs
 
 
 class Unpacking:
@@ -58,30 +32,15 @@ class Unpacking:
         return Image(made.digest, made.uri, reused and there, folder)
 
     async def _make(self, job: Job, remote: Remote, made: Made) -> None:
-        _, body = await remote.manifest(made.repository, made.digest)
-        manifest = _read(_Manifest, body)
-        if manifest.config.size > _CONFIG_BYTES:
-            raise BuildFailedError("image-invalid", "its configuration is larger than 4 MiB")
+        found, _, config = await described(remote, made.repository, made.digest)
         work = job.work / "unpacked"
         await asyncio.to_thread(remove, work)
         work.mkdir()
-        at = manifest.config
-        config = work / "config.json"
-        await save(remote.blob(made.repository, at.digest, size=at.size), config)
-        named = _read(_Config, config.read_bytes()).rootfs.diff_ids
-        if len(named) != len(manifest.layers):
-            raise BuildFailedError("image-invalid", "its configuration has other layers")
+        (work / "config.json").write_bytes(config)
         layers = []
-        for number, (each, diff_id) in enumerate(zip(manifest.layers, named, strict=True)):
+        for number, each in enumerate(found):
             file = job.work / f"layer-{number}"
-            await save(remote.blob(made.repository, each.digest, size=each.size), file)
-            layers.append((file, each.media_type, diff_id))
+            await save(remote.blob(made.repository, each.digest, size=each.size_bytes), file)
+            layers.append((file, each.media_type, each.diff_id))
         await asyncio.to_thread(unpack_layers, layers, work / "rootfs")
         await asyncio.to_thread(self._folders.keep_unpacked, made.digest, work)
-
-
-def _read(kind: Any, body: bytes) -> Any:
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        raise BuildFailedError("image-invalid", f"it cannot be read: {error}") from error

@@ -44,7 +44,7 @@ class Subject(Value):
     digest: Digest
 
 
-class Bento(Value):
+class _Version(Value):
     repository: Slug
     version: Slug
     digest: Digest
@@ -54,14 +54,12 @@ class Bento(Value):
         return f"{self.repository}:{self.version}"
 
 
-class Model(Value):
-    repository: Slug
-    version: Slug
-    digest: Digest
+class Bento(_Version):
+    pass
 
-    @property
-    def tag(self) -> str:
-        return f"{self.repository}:{self.version}"
+
+class Model(_Version):
+    pass
 
 
 class Base(Value):

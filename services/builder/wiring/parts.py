@@ -15,7 +15,7 @@ from aiohttp import web
 from libs.chassis.auth import Signer, Verifier, service_authenticator
 from libs.chassis.backlog import watch_backlog
 from libs.chassis.bus import Bus, Handler, Subscription, join
-from libs.chassis.client import OrgRef, Peer, open_session
+from libs.chassis.client import Peer, open_session
 from libs.chassis.deadletters import DeadLetters
 from libs.chassis.http import Readiness, build_app
 from libs.chassis.isolation import Isolation, NotPossibleError, choose, tell
@@ -38,13 +38,13 @@ from services.builder.domain import Preferences
 from services.builder.environments import Children, Confinement, Folders, Uv
 from services.builder.http import routes
 from services.builder.keys import load_signing_key, load_verifying_keys
-from services.builder.oci import CalledAccess, Registries, Remote
+from services.builder.oci import Registries
 from services.builder.plan import Naming
 from services.builder.service import SERVICE, Giving, Keep, Live, Tx, Workshop
 from services.builder.settings import Settings
 from services.builder.supply.pem import VerifyingKey
 from services.builder.upstream import Deployer, Registry
-from services.builder.wiring.workshop import Peers, Tools, workshop
+from services.builder.wiring.workshop import Peers, Tools, own_registry, workshop
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +141,12 @@ def _tools(
     return Tools(
         uv=Uv(children, confined, index_url=settings.index_url),
         children=children,
-        home=partial(_home, settings, session),
+        home=partial(
+            own_registry,
+            session,
+            url=settings.peers["registry"],
+            signer=Signer(SERVICE, settings.identity.key_file),
+        ),
         registries=Registries(
             session, settings.registries.known(images_go_to=settings.image_registry)
         ),
@@ -217,18 +222,6 @@ def _peers(settings: Settings, session: aiohttp.ClientSession) -> Peers:
     key = derived_key(settings.identity.key_file, "marks of secrets")
     deployer = Deployer(_peer(settings, session, "deployer"))
     return Peers(Registry(_peer(settings, session, "registry")), Giving(deployer, key))
-
-
-def _home(settings: Settings, session: aiohttp.ClientSession, org: OrgRef) -> Remote:
-    """The platform's own registry, as one organisation sees it: images are its own."""
-    signer = Signer(SERVICE, settings.identity.key_file)
-
-    async def identity(_: str) -> str:
-        actor = f"service:{SERVICE}"
-        token = signer.token(actor, audience="registry", org_id=org.org_id, org=org.org)
-        return f"Bearer {token}"
-
-    return Remote(session, settings.peers["registry"], access=CalledAccess(identity))
 
 
 async def _readiness(pool: Pool, bus: Bus) -> Readiness:

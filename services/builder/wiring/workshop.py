@@ -4,15 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import aiohttp
+
+from libs.chassis.auth import Signer
 from libs.chassis.client import OrgRef
 from libs.chassis.lifecycle import Wake
 from libs.chassis.postgres import Database
 from services.builder.containers import Buildah, Limits
 from services.builder.domain import Kind, Order, Preferences, Strategy
 from services.builder.environments import Children, Folders, Leavings, Uv, UvCaches
-from services.builder.oci import Registries, Remote, canonical_registry
+from services.builder.oci import CalledAccess, Registries, Remote, canonical_registry
 from services.builder.plan import Naming, name_of
 from services.builder.service import (
+    SERVICE,
     Assembling,
     Attesting,
     Bases,
@@ -70,6 +74,19 @@ class Tools:
     keep: Keep = field(default_factory=Keep)
     key: SigningKey | None = None
     believed: Sequence[VerifyingKey] = ()
+
+
+def own_registry(
+    session: aiohttp.ClientSession, org: OrgRef, *, url: str, signer: Signer
+) -> Remote:
+    """The platform's, as one organisation sees it: images are its own."""
+
+    async def identity(_: str) -> str:
+        actor = f"service:{SERVICE}"
+        token = signer.token(actor, audience="registry", org_id=org.org_id, org=org.org)
+        return f"Bearer {token}"
+
+    return Remote(session, url, access=CalledAccess(identity))
 
 
 def workshop(

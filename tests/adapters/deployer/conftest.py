@@ -13,6 +13,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from libs.chassis.isolation import Isolation
+from libs.chassis.postgres import Pool
 from libs.chassis.process import leftovers, stop_leftovers
 from services.deployer.domain.deployment import Replica
 from services.deployer.domain.resources import Resources
@@ -28,7 +29,9 @@ from services.deployer.targets import (
     Watch,
 )
 from services.deployer.targets.probes import open_probes
+from tests.support.deployer_process import DeployerProcess, deployer_process
 from tests.support.loops import running
+from tests.support.nats import NatsServer
 
 SERVER = Path(__file__).parent.parent.parent / "data" / "deployer" / "server.py"
 MARKER = "test-home"
@@ -143,3 +146,14 @@ async def lane(tmp_path: Path, image: Path) -> AsyncIterator[Lane]:
         async with running(made.target.run):
             yield made
         await stop_leftovers(leftovers(f"{MARKER}-{tmp_path.name}"), grace=timedelta(0))
+
+
+@pytest.fixture
+async def deployer(
+    tmp_path: Path, image: Path, database_url: str, pool: Pool, nats_server: NatsServer
+) -> AsyncIterator[DeployerProcess]:
+    async with deployer_process(
+        tmp_path, image=image, database_url=database_url, pool=pool, nats=nats_server
+    ) as made:
+        made.launch()
+        yield made

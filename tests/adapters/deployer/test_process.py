@@ -3,16 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from libs.chassis.postgres import Pool
 from libs.chassis.process import identify
-from tests.support.deployer_process import DeployerProcess, deployer_process, pids
+from tests.support.deployer_process import DeployerProcess, pids
 from tests.support.loops import eventually
-from tests.support.nats import NatsServer
 
 OF_ANOTHER = """
     INSERT INTO deployment (id, org_id, org, cluster, namespace, name, goal, labels, creator, cause,
@@ -22,17 +18,6 @@ OF_ANOTHER = """
     FROM deployment
 """
 CREATE = {"bento": "gateway:v1", "name": "gw", "services": {}}
-
-
-@pytest.fixture
-async def deployer(
-    tmp_path: Path, image: Path, database_url: str, pool: Pool, nats_server: NatsServer
-) -> AsyncIterator[DeployerProcess]:
-    async with deployer_process(
-        tmp_path, image=image, database_url=database_url, pool=pool, nats=nats_server
-    ) as made:
-        made.start()
-        yield made
 
 
 async def serving(deployer: DeployerProcess) -> list[int]:
@@ -58,7 +43,7 @@ async def test_killed_and_back_it_finds_what_runs(deployer: DeployerProcess) -> 
 
     deployer.kill()
     assert all(identify(pid) for pid in before), "models do not die with the deployer"
-    deployer.start()
+    deployer.launch()
 
     assert pids(await deployer.becomes("running")) == before
     await asyncio.sleep(0.5)
@@ -76,7 +61,7 @@ async def test_killed_while_it_starts_processes_it_goes_on(deployer: DeployerPro
     await asyncio.sleep(0.1)
 
     deployer.kill()
-    deployer.start()
+    deployer.launch()
 
     await deployer.apply()
     view = await deployer.becomes("running")
@@ -88,7 +73,7 @@ async def test_what_was_killed_meanwhile_is_started_again(deployer: DeployerProc
     deployer.kill()
     os.kill(before[0], signal.SIGKILL)
 
-    deployer.start()
+    deployer.launch()
 
     async with asyncio.timeout(20):
         while True:
@@ -115,7 +100,7 @@ async def test_several_organisations_are_served_by_one_that_isolates(
     await deployer.call("POST", "/api/v2/deployments?cluster=", CREATE)
     await deployer.pool.execute(OF_ANOTHER)
     deployer.kill()
-    deployer.start()
+    deployer.launch()
 
     if isolation == "auto":
         assert await deployer.call("GET", "/api/deployments")

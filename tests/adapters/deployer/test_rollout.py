@@ -1,18 +1,13 @@
 """An update while requests run: the smallest data plane there is follows the routing."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
-import pytest
 
-from libs.chassis.postgres import Pool
 from libs.chassis.process import identify
-from tests.support.deployer_process import DeployerProcess, deployer_process, pids
+from tests.support.deployer_process import DeployerProcess, pids
 from tests.support.loops import eventually
-from tests.support.nats import NatsServer
 
 
 @dataclass
@@ -32,17 +27,6 @@ class Load:
                     self.answers.append(answer.status)
             except aiohttp.ClientError:
                 self.answers.append(0)
-
-
-@pytest.fixture
-async def deployer(
-    tmp_path: Path, image: Path, database_url: str, pool: Pool, nats_server: NatsServer
-) -> AsyncIterator[DeployerProcess]:
-    async with deployer_process(
-        tmp_path, image=image, database_url=database_url, pool=pool, nats=nats_server
-    ) as made:
-        made.start()
-        yield made
 
 
 async def test_an_update_under_load_fails_no_request(deployer: DeployerProcess) -> None:

@@ -1,8 +1,7 @@
 """Where an organisation wants it, a bento that was pushed becomes an image: once, and whole."""
 
 import json
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,7 +10,7 @@ from uuid_utils.compat import uuid7
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import build_app
 from libs.chassis.postgres import Pool
-from libs.contracts.event import Envelope, Event
+from libs.contracts.event import Envelope
 from libs.contracts.identity import Principal
 from libs.contracts.registry import BentoPurged, BentoPushed
 from services.builder.consumers import BentosConsumer
@@ -19,9 +18,9 @@ from services.builder.domain import BuildView, Preferences
 from services.builder.http import routes
 from tests.support.based import on_base
 from tests.support.builder import ORG, OTHER, PYTHON, Yard
+from tests.support.envelopes import enveloped
 from tests.support.serving import CALLER, always_ready, served
 
-Said = TypeVar("Said", bound=Event)
 OWNER = CALLER.model_copy(update={"org_id": ORG, "org": "default"})
 
 
@@ -29,30 +28,14 @@ def pushed(digest: str) -> Envelope[BentoPushed]:
     bento = BentoPushed(
         bento_id=uuid7(), repository="fox", version="v1", digest=digest, size_bytes=1
     )
-    return said(bento)
+    return enveloped(bento, "registry", org=ORG, actor="user:1")
 
 
 def purged(digest: str) -> Envelope[BentoPurged]:
     bento = BentoPurged(
         bento_id=uuid7(), repository="fox", version="v1", digest=digest, size_bytes=1
     )
-    return said(bento)
-
-
-def said(event: Said) -> Envelope[Said]:
-    return Envelope(
-        id=uuid7(),
-        source="/yokocho/registry",
-        type=event.event_type(),
-        subject="evt",
-        time=datetime.now(UTC),
-        orgid=ORG,
-        actor="user:1",
-        entityid=event.entity_id,
-        entityseq=1,
-        correlationid="c1",
-        data=event,
-    )
+    return enveloped(bento, "registry", org=ORG, actor="user:1")
 
 
 async def hear(yard: Yard, said: Envelope[Any]) -> list[BuildView]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,6 @@ from uuid import UUID
 import aiohttp
 import pytest
 from aiohttp import web
-from uuid_utils.compat import uuid7
 
 from libs.chassis.context import Cause, bound
 from libs.chassis.http import Readiness, build_app
@@ -26,6 +25,7 @@ from services.deployer.controller import Controller
 from services.deployer.http import Asked, routes
 from services.deployer.service import Deployments, Kind, Reading, Rollouts, Secrets, Trust, Tx
 from tests.support.deployer import CALLER, ORG, Bentos, Keeper, Processes, digest_of
+from tests.support.envelopes import enveloped
 from tests.support.serving import served
 
 PUBLIC = "http://127.0.0.1:7778"
@@ -84,19 +84,7 @@ class House:
 
     async def hear(self, event: Event) -> None:
         """As the bus delivers it, twice: everything is delivered at least once."""
-        envelope: Envelope[Any] = Envelope(
-            id=uuid7(),
-            source="/yokocho/test",
-            type=event.event_type(),
-            subject=f"{event.subject_prefix()}.{ORG}.{event.entity_id}",
-            time=datetime.now(UTC),
-            orgid=ORG,
-            actor="service:test",
-            entityid=event.entity_id,
-            entityseq=1,
-            correlationid="test",
-            data=event,
-        )
+        envelope: Envelope[Any] = enveloped(event, "test", org=ORG)
         routes = isinstance(event, RouteApplied)
         made = RoutesConsumer if routes else ImagesConsumer
         consumer = made(self.rollouts, consumer="test-consumer-v1")

@@ -5,7 +5,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.edge import TOKEN, Gateway, Surroundings
-from tests.support.images import registry_behind
+from tests.support.edge import TOKEN, Gateway
 from tests.support.oci import digest_of
 from tests.support.oci_layout import write_layout
-from tests.support.postgres import PostgresServer
 
 PAYLOAD: Final = random.Random(3).randbytes(3 * 2**20 + 7)  # noqa: S311 - no secret
 
@@ -60,17 +58,6 @@ class Machine:
                 await process.wait()
         assert (process.returncode == 0) is ok, f"{' '.join(words)}\n{err.decode()}"
         return (out if ok else err).decode()
-
-
-@pytest.fixture
-async def gateway(
-    around: Surroundings, postgres_server: PostgresServer, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    async with (
-        registry_behind(around, postgres_server, tmp_path / "blobs"),
-        around.gateway() as gateway,
-    ):
-        yield gateway
 
 
 @pytest.fixture

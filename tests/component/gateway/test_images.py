@@ -20,24 +20,11 @@ from libs.contracts.identity import Principal
 from services.gateway.routing.images import asked
 from services.gateway.service.images import ImageTokens
 from tests.support.edge import OURS, TOKEN, Gateway, Surroundings
-from tests.support.images import registry_behind
 from tests.support.oci import Answer, begin, call, digest_of, push, push_image
-from tests.support.postgres import PostgresServer
 
 BASIC = f"Basic {base64.b64encode(f'anybody:{TOKEN}'.encode()).decode()}"
 BEARER = f"Bearer {TOKEN}"
 MANIFEST = "/v2/team/iris/manifests/v1"
-
-
-@pytest.fixture
-async def gateway(
-    around: Surroundings, postgres_server: PostgresServer, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    async with (
-        registry_behind(around, postgres_server, tmp_path / "blobs"),
-        around.gateway() as gateway,
-    ):
-        yield gateway
 
 
 @pytest.fixture

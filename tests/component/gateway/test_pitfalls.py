@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -12,23 +11,10 @@ import yaml
 from yarl import URL
 
 from services.gateway.http import api
-from tests.support.edge import TOKEN, Gateway, Surroundings
-from tests.support.images import registry_behind
-from tests.support.postgres import PostgresServer
+from tests.support.edge import TOKEN, Gateway
 from tests.support.registry import BENTOS, archive, create, pieces, send
 
 TOP: Final = "/api/v1/model_repositories"
-
-
-@pytest.fixture
-async def gateway(
-    around: Surroundings, postgres_server: PostgresServer, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    async with (
-        registry_behind(around, postgres_server, tmp_path / "blobs"),
-        around.gateway() as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What nobody needs goes, in two steps; what anybody needs does not."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,25 +13,11 @@ from libs.chassis.postgres import Pool
 from tests.support.registry import (
     BENTOS,
     ORG,
-    Served,
     archive,
     send,
-    served,
     usage,
 )
 from tests.support.shelf import IRIS, files, hold, later, push, said
-
-
-@pytest.fixture
-async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(pool, tmp_path / "blobs") as it:
-        yield it
-
-
-@pytest.fixture
-async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(registry.url) as opened:
-        yield opened
 
 
 async def test_the_trash_is_emptied_when_its_time_is_over_and_bytes_go_in_two_steps(

@@ -1,12 +1,10 @@
 """Deleting without fear: refused while anything needs it, undone while it is in the trash."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
-import pytest
 
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Pool
@@ -16,22 +14,9 @@ from tests.support.registry import (
     Served,
     archive,
     send,
-    served,
     usage,
 )
 from tests.support.shelf import IRIS, hold, later, push, push_model, release, said
-
-
-@pytest.fixture
-async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(pool, tmp_path / "blobs") as it:
-        yield it
-
-
-@pytest.fixture
-async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(registry.url) as opened:
-        yield opened
 
 
 async def test_a_deleted_version_is_nowhere_but_in_the_trash(

@@ -1,7 +1,5 @@
 """What was made of what, both ways and any depth; and which bentos have a package."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -9,19 +7,7 @@ import pytest
 
 from libs.chassis.postgres import Pool
 from services.registry.service import Built
-from tests.support.registry import BENTOS, Served, archive, create, create_model, send, served
-
-
-@pytest.fixture
-async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(pool, tmp_path / "blobs") as it:
-        yield it
-
-
-@pytest.fixture
-async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(registry.url) as opened:
-        yield opened
+from tests.support.registry import BENTOS, Served, archive, create, create_model, send
 
 
 async def graph(

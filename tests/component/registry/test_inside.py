@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import aiohttp
 import pytest
 
 from libs.chassis.blobs import CHUNK
-from libs.chassis.postgres import Pool
 from services.registry.service import inside
 from tests.support.registry import (
     BENTOS,
@@ -20,7 +18,6 @@ from tests.support.registry import (
     create,
     create_model,
     send,
-    served,
 )
 
 IRIS = "/api/registry/bentos/iris/versions"
@@ -42,18 +39,6 @@ def packed(version: str, **files: bytes) -> bytes:
         link.type, link.linkname = tarfile.SYMTYPE, "bento.yaml"
         tar.addfile(link)
     return out.getvalue()
-
-
-@pytest.fixture
-async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(pool, tmp_path / "blobs") as it:
-        yield it
-
-
-@pytest.fixture
-async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(registry.url) as opened:
-        yield opened
 
 
 async def push(

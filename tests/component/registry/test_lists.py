@@ -1,30 +1,14 @@
 """Lists as Yatai's users ask for them, and repositories that are described."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.chassis.postgres import Pool
-from tests.support.registry import BENTOS, Served, archive, create, create_model, send, served
+from tests.support.registry import BENTOS, Served, archive, create, create_model, send
 
 TOP = "/api/v1/bento_repositories"
-
-
-@pytest.fixture
-async def registry(pool: Pool, tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(pool, tmp_path / "blobs") as it:
-        yield it
-
-
-@pytest.fixture
-async def session(registry: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(registry.url) as opened:
-        yield opened
 
 
 async def listed(session: aiohttp.ClientSession, query: str, path: str = BENTOS) -> list[str]:

@@ -1,5 +1,6 @@
 """Registries of all makes that are at hand: ours, and those that everybody has."""
 
+import random
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -18,12 +19,21 @@ from tests.support.registry import served
 
 SECRET = "s3cret pass"
 ADA = Credentials("ada", SECRET)
+ABSENT = f"sha256:{'0' * 64}"
+BLOB = random.Random(3).randbytes(2**20)  # noqa: S311 - no secret
+SIZE = 64 * 5000
+"""Of all pieces."""
+SENT = "Basic YWRhOnMzY3JldA=="
 QUICK = Patience(pause=0.01, silence=5, connect=2, finishing=5)
 
 
 async def pieces() -> AsyncIterator[bytes]:
     for _ in range(64):
         yield b"layer" * 1000
+
+
+async def read(remote: Remote, digest: str, size: int = len(BLOB)) -> bytes:
+    return b"".join([chunk async for chunk in remote.blob("team/iris", digest, size=size)])
 
 
 def at(session: aiohttp.ClientSession, url: str, access: Access, **more: ssl.SSLContext) -> Remote:

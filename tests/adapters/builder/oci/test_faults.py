@@ -1,6 +1,5 @@
 """Registries that fail, lie or never end: tried again where that helps, never believed."""
 
-import random
 import time
 from contextlib import aclosing
 from email.utils import formatdate
@@ -13,7 +12,7 @@ from libs.chassis.errors import Kind
 from libs.contracts.mediatypes import OCI_MANIFEST
 from services.builder.errors import BuildFailedError, RegistryUnreachableError
 from services.builder.oci import BasicAccess, Patience, Remote
-from tests.adapters.builder.oci.conftest import QUICK, at, pieces
+from tests.adapters.builder.oci.conftest import ABSENT, BLOB, QUICK, at, pieces, read
 from tests.support.oci import digest_of, image
 from tests.support.oci_faults import (
     BadRegistry,
@@ -24,19 +23,10 @@ from tests.support.oci_faults import (
     status,
 )
 
-BLOB = random.Random(3).randbytes(2**20)  # noqa: S311 - no secret
-ABSENT = f"sha256:{'0' * 64}"
-SIZE = 64 * 5000
-SECRET = "Basic YWRhOnMzY3JldA=="
-
 
 @pytest.fixture
 def remote(bad: BadRegistry, session: aiohttp.ClientSession) -> Remote:
     return at(session, bad.url, BasicAccess("ada", "s3cret"))
-
-
-async def read(remote: Remote, digest: str, size: int = len(BLOB)) -> bytes:
-    return b"".join([chunk async for chunk in remote.blob("team/iris", digest, size=size)])
 
 
 # -- downloads

@@ -1,6 +1,5 @@
 """Registries that lead elsewhere: followed, but who asks is told to the registry alone."""
 
-import random
 import ssl
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from services.builder.errors import BuildFailedError
 from services.builder.oci import BasicAccess, Remote
-from tests.adapters.builder.oci.conftest import at, pieces, shown
+from tests.adapters.builder.oci.conftest import BLOB, SENT, SIZE, at, pieces, read, shown
 from tests.support.authorities import Authority
 from tests.support.oci import digest_of
 from tests.support.oci_faults import (
@@ -19,19 +18,10 @@ from tests.support.oci_faults import (
     status,
 )
 
-BLOB = random.Random(3).randbytes(2**20)  # noqa: S311 - no secret
-ABSENT = f"sha256:{'0' * 64}"
-SIZE = 64 * 5000
-SECRET = "Basic YWRhOnMzY3JldA=="
-
 
 @pytest.fixture
 def remote(bad: BadRegistry, session: aiohttp.ClientSession) -> Remote:
     return at(session, bad.url, BasicAccess("ada", "s3cret"))
-
-
-async def read(remote: Remote, digest: str, size: int = len(BLOB)) -> bytes:
-    return b"".join([chunk async for chunk in remote.blob("team/iris", digest, size=size)])
 
 
 async def test_blobs_elsewhere_are_fetched_without_saying_who_asks(
@@ -44,7 +34,7 @@ async def test_blobs_elsewhere_are_fetched_without_saying_who_asks(
 
     assert await read(remote, digest) == BLOB
 
-    assert all(each.headers["Authorization"] == SECRET for each in bad.seen)
+    assert all(each.headers["Authorization"] == SENT for each in bad.seen)
     assert [each.headers.get("Authorization") for each in store.seen] == [None, None]
     assert store.seen[0].rel_url.raw_query_string == "signature=s%2Fgned"
 
@@ -117,10 +107,10 @@ async def test_circles_end(bad: BadRegistry, remote: Remote) -> None:
 
 
 async def test_what_a_registry_repeats_is_not_shown(bad: BadRegistry, remote: Remote) -> None:
-    bad.always = status(403, f"you sent {SECRET}\x1b[31m")
+    bad.always = status(403, f"you sent {SENT}\x1b[31m")
 
     with pytest.raises(BuildFailedError, match="you sent Basic …") as denied:
         await remote.manifest("team/iris", "v1")
 
-    assert SECRET.partition(" ")[2] not in shown(denied.value)
+    assert SENT.partition(" ")[2] not in shown(denied.value)
     assert denied.value.reason.isprintable()

@@ -10,10 +10,10 @@ import pytest
 from libs.contracts.mediatypes import OCI_INDEX, OCI_MANIFEST
 from services.builder.errors import BuildFailedError
 from services.builder.oci import ReferenceInvalidError, Remote
+from tests.adapters.builder.oci.conftest import ABSENT
 from tests.support.oci import EMPTY, digest_of, image, index
 
 LAYER = random.Random(11).randbytes(3 * 2**20 + 17)  # noqa: S311 - no secret
-ABSENT = f"sha256:{'0' * 64}"
 
 
 async def pieces(content: bytes = LAYER, size: int = 2**18 + 1) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from aiohttp import web
 from libs.chassis.errors import Kind
 from services.builder.errors import RegistryFullError, RegistryUnreachableError
 from services.builder.oci import BasicAccess, Patience, Remote
-from tests.adapters.builder.oci.conftest import at, pieces
+from tests.adapters.builder.oci.conftest import ABSENT, SIZE, at, pieces
 from tests.support.oci_faults import (
     BadRegistry,
     early,
@@ -19,9 +19,6 @@ from tests.support.oci_faults import (
     silent,
     status,
 )
-
-ABSENT = f"sha256:{'0' * 64}"
-SIZE = 64 * 5000
 
 
 @pytest.fixture

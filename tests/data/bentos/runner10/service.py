@@ -20,7 +20,7 @@ class Multiplying(bentoml.Runnable):
 
 
 runner = bentoml.Runner(Multiplying, name="multiplying", models=[factor])
-svc = bentoml.Service("runner_10", runners=[runner])
+svc = bentoml.Service("runner", runners=[runner])
 
 
 @svc.api(input=JSON(), output=JSON())
