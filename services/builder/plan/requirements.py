@@ -7,6 +7,8 @@ from typing import Any, Final
 _NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _RELEASE: Final = re.compile(r"(\d+)\.(\d+)\.\d+(?:(?:a|b|rc)\d+)?")
 _INDEX: Final = ("--index-url", "-i ", "--extra-index-url", "--no-index")
+_FOLDER: Final = re.compile(r"(?:-f|--find-links)[= ]/")
+"""Of the machine that the bento was built on, as its pip was set up: pip itself would pass by."""
 _SETUPTOOLS: Final = re.compile(r"setuptools\s*==\s*(\d+)", re.IGNORECASE)
 _WITHOUT_PKG_RESOURCES: Final = 81
 _BEFORE_OWN_SETUPTOOLS: Final = (1, 4)
@@ -19,7 +21,7 @@ def requirements_of(manifest: Mapping[str, Any], text: str) -> str:
     """What is resolved: the bento's own lines, whichever index its author used."""
     lines = [each.strip() for each in text.splitlines() if not each.strip().startswith("#")]
     whole = "\n".join(lines).replace("\\\n", " ").splitlines()
-    kept = [each for each in whole if each and not each.startswith(_INDEX)]
+    kept = [each for each in whole if each and not _is_of_its_author(each)]
     names = {found[0].lower() for each in kept if (found := _NAME.match(each))}
     release = _RELEASE.fullmatch(str(manifest.get("bentoml_version") or ""))
     if "bentoml" not in names and release is not None:
@@ -43,6 +45,10 @@ def need_building(requirements: str) -> Iterator[str]:
     for line in requirements.splitlines():
         if _SOURCE.search(line) or _PATH.match(line):
             yield line[:200]
+
+
+def _is_of_its_author(line: str) -> bool:
+    return line.startswith(_INDEX) or _FOLDER.match(line) is not None
 
 
 def _lacks_pkg_resources(requirement: str) -> bool:

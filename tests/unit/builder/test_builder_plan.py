@@ -43,6 +43,11 @@ def test_the_command_of_every_client_is_left_out() -> None:
         ("1.3.22", "bentoml==1.3.22\n", "bentoml==1.3.22\nsetuptools<81\n"),
         ("1.3.22", "BentoML[io]\nsetuptools==70\n", "BentoML[io]\nsetuptools==70\n"),
         ("1.4.0+dirty", "# none\n", ""),
+        (
+            "1.4.2",
+            "--find-links /opt/wheels\n-f /srv\n--find-links https://a.example/\nbentoml==1.4.2",
+            "--find-links https://a.example/\nbentoml==1.4.2\n",
+        ),
     ],
 )
 def test_requirements(version: str, text: str, resolved: str) -> None:
