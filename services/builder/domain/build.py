@@ -113,11 +113,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far a build came: its steps, and how many layers were pushed or were there."""
+    """How far a build came: its steps, and how many layers were pushed or were there.
+
+    ``planned`` is its plan if that was not written down before.
+    """
 
     steps: tuple[Step, ...] = ()
     layers_pushed: int = 0
     layers_reused: int = 0
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class Builds:
         self, order: Order, image: Image, seconds: float, *, report: Report = _NOTHING
     ) -> None:
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, report.steps)
+            await _note(tx, order, report)
             ended = await tx.builds.built(order.id, image, seconds)
             if ended is None:
                 return
@@ -161,7 +161,7 @@ class Builds:
     ) -> None:
         words = cut(reason.replace("\0", ""))  # which a tool may print, and no table takes
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, report.steps)
+            await _note(tx, order, report)
             ended = await tx.builds.failed(order.id, code, words)
             if ended is not None:
                 await tx.say(_fail(order, code, ended=ended, report=report), org_id=order.org_id)
@@ -189,7 +189,7 @@ class Builds:
     async def cancelled(self, order: Order, *, report: Report = _NOTHING) -> None:
         """Its work has ended; unless it was complete by then."""
         async with self._database.transaction() as tx:
-            await tx.builds.steps(order.id, report.steps)
+            await _note(tx, order, report)
             await _say_cancelled(tx, order, report)
 
     async def newest(
@@ -239,6 +239,12 @@ def _told(ended: Ended, report: Report) -> dict[str, Any]:
         "layers_pushed": report.layers_pushed,
         "layers_reused": report.layers_reused,
     }
+
+
+async def _note(tx: Tx, order: Order, report: Report) -> None:
+    if report.planned is not None:
+        await tx.builds.planned(order.id, report.planned)
+    await tx.builds.steps(order.id, report.steps)
 
 
 async def _say_cancelled(tx: Tx, order: Order, report: Report) -> None:

@@ -94,19 +94,31 @@ class Containers:
             for line in task.choice.why:
                 job.progress.note(line)
             planned = Planned(task.choice, prepared.digest, prepared.body)
-            await self._builds.planned(order, planned)
+            known = await self._known(order, prepared, to)
+            if known is None:
+                await self._builds.planned(order, planned)
+            else:
+                job.progress.planned = planned
+        made, there = (known, True) if known else await self._made(order, prepared, to)
+        _require_same(order.wish, made)
+        job.progress.note(f"image {made.digest} {'exists' if there else 'is complete'}")
+        if order.target == "local":
+            return await self._unpacking.unpack(job, to.remote, made, reused=there)
+        return Image(made.digest, made.uri, there)
+
+    async def _known(self, order: Order, prepared: Prepared, to: Destination) -> Made | None:
+        if not prepared.findable or order.wish.no_cache:
+            return None
+        return await self._finished.find(order.org_id, prepared.digest, to)
+
+    async def _made(self, order: Order, prepared: Prepared, to: Destination) -> tuple[Made, bool]:
+        """And whether another build has just made it."""
         async with self._turns.setdefault(f"{order.org_id} {prepared.digest}", asyncio.Lock()):
-            known = None
-            if prepared.findable and not order.wish.no_cache:
-                known = await self._finished.find(order.org_id, prepared.digest, to)
+            known = await self._known(order, prepared, to)
             made = known or await prepared.make()
             if known is None and prepared.findable and order.wish.verifies is None:
                 await self._finished.keep(order.org_id, prepared.digest, made)
-        _require_same(order.wish, made)
-        job.progress.note(f"image {made.digest} {'exists' if known else 'is complete'}")
-        if order.target == "local":
-            return await self._unpacking.unpack(job, to.remote, made, reused=known is not None)
-        return Image(made.digest, made.uri, known is not None)
+        return made, known is not None
 
     async def _task(self, job: Job, to: Destination) -> Task:
         described = await self._resolving.describe(job)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from services.builder.domain import NOTHING, Given, Report, Step
+from services.builder.domain import NOTHING, Given, Planned, Report, Step
 
 
 class Progress:
@@ -19,6 +19,8 @@ class Progress:
         self.steps: list[Step] = []
         self.layers_pushed = 0
         self.layers_reused = 0
+        self.planned: Planned | None = None
+        """Where nothing has to be made: it is written down with the end."""
         self._given = NOTHING
 
     def hide(self, given: Given) -> None:
@@ -30,7 +32,7 @@ class Progress:
 
     @property
     def report(self) -> Report:
-        return Report(tuple(self.steps), self.layers_pushed, self.layers_reused)
+        return Report(tuple(self.steps), self.layers_pushed, self.layers_reused, self.planned)
 
     def note(self, line: str) -> None:
         """A full disk takes no words: the build's end has them all the same."""
