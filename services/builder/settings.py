@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.chassis.settings import ProducerSettings
@@ -56,10 +56,21 @@ class CommandsSettings(BaseModel):
     ca_bundle: Path | None = Field(
         default=None, description="Authorities (PEM) that they trust, mounted while they run"
     )
+    cache: Literal["local", "registry"] = Field(
+        default="local",
+        description="Where layers are found again: in buildah's own storage; or also in the"
+        " platform's registry, by builders that come and go. Not with the network `none`",
+    )
     seconds: float = Field(default=3600, gt=0, description="How long all of one image may take")
     memory_bytes: int | None = Field(default=None, ge=2**26, description="How much they may have")
     cpus: float | None = Field(default=None, gt=0, description="How many processors")
     processes: int | None = Field(default=None, ge=64, description="How many processes")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.cache == "registry" and self.network == "none":
+            raise ValueError("a cache in the registry cannot be reached with the network `none`")
+        return self
 
     def limits(self) -> Limits:
         return Limits(self.seconds, self.memory_bytes, self.cpus, self.processes)

@@ -23,6 +23,7 @@ from services.builder.containers.layout import settle
 from services.builder.containers.limits import Limits, limited, remove_leftovers
 from services.builder.containers.namespace import FIRST_ID, Namespace, open_namespace
 from services.builder.containers.recipe import Recipe
+from services.builder.containers.sharing import build_shared
 from services.builder.containers.steps import Log, Sink, Steps
 from services.builder.containers.workspace import Workspace
 from services.builder.errors import BuildFailedError
@@ -35,7 +36,7 @@ class BuildahUnavailableError(Exception):
 
 
 class Buildah:
-    """``start`` it first. ``cache`` is a repository that layers are taken from and put into."""
+    """``start`` it first."""
 
     def __init__(
         self,
@@ -44,16 +45,14 @@ class Buildah:
         isolation: str = "chroot",
         network: str = "host",
         ca_bundle: Path | None = None,
-        cache: str | None = None,
         first_id: int = FIRST_ID,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        if network not in {"host", "none"} or (cache and network == "none"):
-            message = f"network {network!r} is not supported, or not with a cache in a registry"
+        if network not in {"host", "none"}:
+            message = f"network {network!r} is not supported"
             raise ValueError(message)
         self._root = root
-        kept = ("--cache-from", cache, "--cache-to", cache) if cache else ()
-        self._fixed = ("--isolation", isolation, "--network", "host", *kept)  # where it is itself
+        self._fixed = ("--isolation", isolation, "--network", "host")  # where it is itself
         self._connected = network == "host"
         self._ca_bundle = ca_bundle
         self._first_id = first_id
@@ -142,7 +141,11 @@ class Buildah:
         await asyncio.to_thread(work.fill, recipe, ca_bundle=self._ca_bundle, environ=self._environ)
         base = await steps.pull(recipe) if recipe.base is not None else None
         work.dockerfile(recipe, base)
-        await steps.build(recipe, self._fixed, network=self._connected)
+        cache = recipe.cache if recipe.shares else None
+        if cache is None or not await build_shared(
+            recipe, cache, work=work, steps=steps, fixed=self._fixed
+        ):
+            await steps.build(recipe, self._fixed, network=self._connected)
         await steps.export()
 
     @asynccontextmanager

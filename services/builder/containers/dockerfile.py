@@ -84,6 +84,21 @@ def prepared(
     return "".join(f"{line}\n" for line in lines)
 
 
+def beginnings(dockerfile: str) -> Iterator[str]:
+    """It, up to where arguments begin, and up to where they end.
+
+    buildah looks for layers in a registry until it comes to an argument that it has not met.
+    """
+    lines: list[str] = []
+    stages, before = 0, ""
+    for each in _instructions(dockerfile):
+        if each.word and before and (each.word == "ARG") != (before == "ARG") and before != "FROM":
+            yield "".join(f"{line}\n" for line in lines)
+        lines += each.lines
+        stages += each.word == "FROM"
+        before = each.word if each.word and stages else before
+
+
 def _on(found: re.Match[str], base: str | None, *, first: str, known: Collection[str]) -> str:
     """The line of a stage. Every image that is no earlier stage has to be the known one."""
     image = found["image"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from services.builder.errors import BuildFailedError
+from services.builder.oci import Door
 
 _PINNED: Final = re.compile(r"[a-z0-9][A-Za-z0-9./:_-]*@sha256:[0-9a-f]{64}")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -20,7 +21,8 @@ class Recipe:
 
     ``context`` is the unpacked bento with its models. ``base`` replaces the image of the
     Dockerfile's FROM: a reference with a digest, or the folder of an OCI image layout.
-    ``drop`` are commands that are left out.
+    ``drop`` are commands that are left out. ``cache`` leads to layers that other builders have
+    made; a ``fresh`` build takes none, wherever they are.
     """
 
     context: Path
@@ -32,6 +34,8 @@ class Recipe:
     labels: Mapping[str, str] = field(default_factory=dict)
     platform: str = "linux/amd64"
     drop: tuple[str, ...] = ()
+    cache: Door | None = field(default=None, repr=False)
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.base, str) and not _PINNED.fullmatch(self.base):
@@ -41,6 +45,11 @@ class Recipe:
         _check("build argument", _ARGUMENT, self.build_args)
         _check("label", _NAME, self.labels)
         _check("secret", _NAME, self.secrets)
+
+    @property
+    def shares(self) -> bool:
+        """What secrets helped to make nobody finds again."""
+        return not self.secrets and not self.fresh
 
 
 def _check(kind: str, names: re.Pattern[str], given: Mapping[str, str]) -> None:

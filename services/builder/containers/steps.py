@@ -10,9 +10,10 @@ from typing import Final
 
 from services.builder.containers.child import SEEN, Child
 from services.builder.containers.recipe import Recipe
-from services.builder.containers.workspace import SCRATCH, SEEN_AT
+from services.builder.containers.workspace import AUTHFILE, BASE, SCRATCH, SEEN_AT
 from services.builder.domain.masking import Mask
 from services.builder.errors import BuildFailedError
+from services.builder.oci import Door
 
 Sink = Callable[[str], Awaitable[None] | None]
 _REASON_LINES: Final = 20
@@ -37,6 +38,10 @@ class Log:
     async def end(self) -> None:
         await self._tell(self._mask.end())
 
+    async def note(self, line: str) -> None:
+        """Of ours, between what commands say."""
+        await self._tell(iter([line]))
+
     async def _tell(self, lines: Iterator[str]) -> None:
         for line in lines:
             self._last.append(line)
@@ -54,47 +59,67 @@ class Steps:
     storage: tuple[str, ...]
     log: Log
     groups: tuple[Path, ...]
+    door: Door | None = None
 
     async def pull(self, recipe: Recipe) -> str:
         """The id of the base image, which says what it is and not where it was."""
         local = isinstance(recipe.base, Path)
-        source = f"oci:{self._seen}/base" if local else f"docker://{recipe.base}"
+        source = f"oci:{BASE}" if local else f"docker://{recipe.base}"
         more = (*self._policy, *_tls(recipe), "--platform", recipe.platform, "--quiet")
-        code, said = await self.child.ask(*self.storage, "pull", *more, source, env=self._env)
+        command = self._there(*self.storage, "pull", *more, source)
+        code, said = await self.child.ask(*command, env=self._env)
         words = said.split()
         if code or not words or not _ID.fullmatch(words[-1]):
             raise BuildFailedError("base-image-missing", said.strip())
         return words[-1]
 
     async def build(self, recipe: Recipe, fixed: tuple[str, ...], *, network: bool) -> None:
-        given = [f"--build-arg={name}={value}" for name, value in recipe.build_args.items()]
-        given += [f"--label={name}={value}" for name, value in recipe.labels.items()]
+        given = [f"--label={name}={value}" for name, value in recipe.labels.items()]
         given += [
             f"--secret=id={name},src={self._seen}/secrets/{number}"
             for number, name in enumerate(recipe.secrets)
         ]
+        kept = ("--cache-to", self.door.name) if self.door is not None else ()
+        options = (*fixed, *given, *kept, "--iidfile", f"{self._seen}/iid")
+        await self._build(recipe, *options, file="Dockerfile", network=network)
+
+    async def begin(self, recipe: Recipe, fixed: tuple[str, ...], *, file: str) -> None:
+        """Layers are in the storage afterwards that ``build`` would not look for elsewhere."""
+        await self._build(recipe, *fixed, file=file, network=True)
+
+    async def _build(self, recipe: Recipe, *options: str, file: str, network: bool) -> None:
         same = ("--format", "oci", "--timestamp", "0", "--identity-label=false", "--layers")
         locked = ("--cap-drop", "CAP_SYS_CHROOT")  # which leads out of a chroot
-        seen = ("--volume", f"{self._seen}/settings:{SEEN_AT}:ro", "--file", "Dockerfile")
-        pull = ("--pull-never",) if recipe.base is not None else ()
-        where = ("--iidfile", f"{self._seen}/iid", f"{self._seen}/context")
-        options = (*same, *locked, *fixed, *self._policy, *_tls(recipe), *pull, *seen, *given)
-        platform = ("--platform", recipe.platform)
-        await self._run("build", *options, *platform, *where, network=network)
+        seen = ("--volume", f"{self._seen}/settings:{SEEN_AT}:ro", "--file", file)
+        pull = ("--pull-never",) if recipe.base is not None else _tls(recipe)
+        anew = ("--no-cache",) if recipe.fresh else ()
+        given = [f"--build-arg={name}={value}" for name, value in recipe.build_args.items()]
+        through: tuple[str, ...] = ()
+        if self.door is not None:
+            authfile = f"{self._seen}/{AUTHFILE}"
+            through = ("--cache-from", self.door.name, "--authfile", authfile)
+        fixed = (*same, *locked, *self._policy, *pull, *anew, *seen, *given, *through)
+        where = ("--platform", recipe.platform, f"{self._seen}/context")
+        await self._run("build", *fixed, *options, *where, network=network)
+
+    @property
+    def iid(self) -> Path:
+        """Where the id of what was built is, once it is."""
+        return self.files / "iid"
+
+    @property
+    def kept(self) -> Path:
+        """Where layers are that other builds find, too."""
+        return self.files.parents[1] / Path(self.storage[2]).relative_to(SEEN)
 
     async def export(self) -> None:
-        built = (self.files / "iid").read_text().strip()
+        built = self.iid.read_text().strip()
         policy = (*self._policy, "--format", "oci", "--quiet")
         await self._run("push", *policy, "--disable-compression", built, f"dir:{self._seen}/out")
 
     async def _run(self, *argv: str, network: bool = True) -> None:
         code = await self.child.run(
-            "sh",
-            "-c",
-            'cd "$0" && exec "$@"',
-            self._seen,
-            *self.storage,
-            *argv,
+            *self._there(*self.storage, *argv),
             groups=self.groups,
             network=network,
             env=self._env,
@@ -103,6 +128,10 @@ class Steps:
         await self.log.end()
         if code:
             raise BuildFailedError("image-build-failed", self.log.reason)
+
+    def _there(self, *argv: str) -> tuple[str, ...]:
+        """In the build's folder: a path that names it would get into the history of its layers."""
+        return ("sh", "-c", 'cd "$0" && exec "$@"', self._seen, *argv)
 
     @property
     def _seen(self) -> str:
@@ -114,6 +143,20 @@ class Steps:
         return {
             "TMPDIR": f"{self._seen}/{SCRATCH}",
             "CONTAINERS_REGISTRIES_CONF": f"{self._seen}/registries.conf",
+            **self._notes,
+        }
+
+    @property
+    def _notes(self) -> dict[str, str]:
+        """Where it writes down what is behind the door, or it would send the base image each time.
+
+        To whom it believes to be root it gives a folder of the machine's.
+        """
+        if self.door is None:
+            return {}
+        return {
+            "XDG_DATA_HOME": f"{self._seen}/{SCRATCH}",
+            "_CONTAINERS_ROOTLESS_UID": "1",
         }
 
     @property

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from services.builder.containers.dockerfile import prepared
+from services.builder.containers.dockerfile import beginnings, prepared
 from services.builder.containers.recipe import Recipe
+from services.builder.oci import Door
 
 SEEN_AT: Final = "/run/yokocho"
 """Where commands find ``settings``: of pip, of uv, and whom to trust."""
 
+BASE: Final = "base"
 SCRATCH: Final = "scratch"
+AUTHFILE: Final = "secrets/auth.json"
 _POLICY: Final = {"default": [{"type": "insecureAcceptAnything"}]}
 _SHORT_NAMES: Final = 'unqualified-search-registries = ["docker.io"]\n'
+_REGISTRIES: Final = "registries.conf"
+_WITHOUT_TLS: Final = '[[registry]]\nlocation = "{host}"\ninsecure = true\n'
 _TRUST: Final = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
 _INDEX: Final = {
     "index-url": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
@@ -29,6 +34,7 @@ class Workspace:
     def __init__(self, folder: Path, owner: int) -> None:
         self.folder = folder
         self._owner = owner
+        self._text = ""
 
     def fill(self, recipe: Recipe, *, ca_bundle: Path | None, environ: Mapping[str, str]) -> None:
         """Copies when the child is somebody else, who cannot read what this service reads."""
@@ -36,9 +42,9 @@ class Workspace:
             (self.folder / name).mkdir(mode=0o755 if name == "settings" else 0o700, parents=True)
         shutil.copytree(recipe.context, self.folder / "context", symlinks=True)
         if isinstance(recipe.base, Path):
-            shutil.copytree(recipe.base, self.folder / "base")
+            shutil.copytree(recipe.base, self.folder / BASE)
         self.write("policy.json", json.dumps(_POLICY))
-        self.write("registries.conf", _SHORT_NAMES)
+        self.write(_REGISTRIES, _SHORT_NAMES)
         self.write("settings/pip.conf", _pip_conf(environ))
         self.write("settings/uv.toml", _uv_toml(environ))
         if ca_bundle is not None:
@@ -54,7 +60,23 @@ class Workspace:
             found |= dict.fromkeys(_TRUST, "ca.crt")
         arguments = {name: f"{SEEN_AT}/{file}" for name, file in found.items()}
         text = recipe.dockerfile.read_text()
-        self.write("Dockerfile", prepared(text, base=base, arguments=arguments, drop=recipe.drop))
+        self._text = prepared(text, base=base, arguments=arguments, drop=recipe.drop)
+        self.write("Dockerfile", self._text)
+
+    def begun(self) -> list[str]:
+        """Names of files with beginnings of the Dockerfile."""
+        found = enumerate(beginnings(self._text))
+        files = {f"Dockerfile-{number}": text for number, text in found}
+        for name, text in files.items():
+            self.write(name, text)
+        return list(files)
+
+    def admit(self, door: Door) -> None:
+        """The build may go through it: without TLS there, and nowhere else."""
+        (self.folder / _REGISTRIES).unlink()
+        self.write(_REGISTRIES, _SHORT_NAMES + _WITHOUT_TLS.format(host=door.host))
+        auth = door.authorization.removeprefix("Basic ")
+        self.write(AUTHFILE, json.dumps({"auths": {door.host: {"auth": auth}}}), mode=0o600)
 
     def write(self, name: str, text: str, *, mode: int = 0o644) -> None:
         path = self.folder / name

@@ -15,6 +15,7 @@ from services.builder.oci.descriptor import (
     Platform,
     parse_platform,
 )
+from services.builder.oci.door import Door
 from services.builder.oci.layout import Image, Layout, open_layout
 from services.builder.oci.reference import (
     Reference,
@@ -32,6 +33,7 @@ __all__ = [
     "Credentials",
     "Descriptor",
     "DescriptorInvalidError",
+    "Door",
     "Image",
     "Known",
     "Layout",

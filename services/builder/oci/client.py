@@ -10,6 +10,7 @@ from libs.contracts.types import digest_of
 from services.builder.errors import BuildFailedError
 from services.builder.oci.access.protocol import Access
 from services.builder.oci.descriptor import Descriptor
+from services.builder.oci.door import Door
 from services.builder.oci.downloads import Download
 from services.builder.oci.manifests import (
     ACCEPT,
@@ -158,6 +159,10 @@ class Remote:
     async def referrers(self, repository: str, digest: str) -> list[Descriptor]:
         """All that refer to a manifest, also where the registry knows nothing of referrers."""
         return await self._referrers.of(_named(repository), _digest(digest))
+
+    def door(self, repository: str) -> Door:
+        """To this repository alone, for programs that are not to know who we are."""
+        return Door(self._transport, _named(repository))
 
     async def _content(self, repository: str, reference: str) -> bytes | None:
         if await self.find(repository, reference) is None:

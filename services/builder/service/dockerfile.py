@@ -2,6 +2,7 @@
 
 import asyncio
 import platform as machine
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,13 @@ from services.builder import plan
 from services.builder.containers import DEFAULT_COMMANDS, Limits, Recipe, Sink
 from services.builder.domain import BaseImage, Made
 from services.builder.errors import BuildFailedError
-from services.builder.oci import open_layout
+from services.builder.oci import Remote, open_layout
 from services.builder.service.bases import Bases
 from services.builder.service.containers import Prepared, Task
 from services.builder.service.resolving import DOCKERFILE
 
+CACHE: Final = "cache/buildah"
+"""An organisation's repository of layers that its builds have left for others."""
 _PLATFORMS: Final = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 
@@ -26,15 +29,25 @@ class DockerfileBuilder(Protocol):
 
 
 class Dockerfiles:
-    """Commands run on this machine's own processor: there is no emulation of others."""
+    """Commands run on this machine's own processor: there is no emulation of others.
+
+    ``cache`` is the registry that keeps an organisation's layers for other builders.
+    """
 
     def __init__(
-        self, bases: Bases, builder: DockerfileBuilder, *, layouts: Path, limits: Limits
+        self,
+        bases: Bases,
+        builder: DockerfileBuilder,
+        *,
+        layouts: Path,
+        limits: Limits,
+        cache: Callable[[OrgRef], Remote] | None = None,
     ) -> None:
         self._bases = bases
         self._builder = builder
         self._layouts = layouts
         self._limits = limits
+        self._cache = cache
 
     async def prepare(self, task: Task) -> Prepared:
         order = task.job.order
@@ -61,11 +74,10 @@ class Dockerfiles:
 
     async def _make(self, task: Task, base: BaseImage) -> Made:
         job, to = task.job, task.to
+        org, fresh = OrgRef(job.order.org_id, job.order.org), job.order.wish.no_cache
         with job.progress.step("fetch the bento and its models"):
             context = await self._context(task)
-            layout = await self._bases.layout(
-                OrgRef(job.order.org_id, job.order.org), base, self._layouts
-            )
+            layout = await self._bases.layout(org, base, self._layouts)
         image = job.work / "image"
         with job.progress.step("run the Dockerfile"):
             await self._builder.build(
@@ -77,6 +89,8 @@ class Dockerfiles:
                     labels={"dev.yokocho.bento": job.order.bento},
                     platform=base.platform,
                     drop=() if task.asked.commands or task.choice.compiles else DEFAULT_COMMANDS,
+                    cache=self._cache(org).door(CACHE) if self._cache else None,
+                    fresh=fresh,
                 ),
                 into=image,
                 log=job.progress.print,

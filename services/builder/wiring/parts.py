@@ -152,6 +152,7 @@ def _tools(
         ),
         naming=Naming(settings.image_name, settings.image_registry),
         buildah=buildah,
+        shares_layers=settings.commands.cache == "registry",
         limits=settings.commands.limits(),
         preferences=Preferences(settings.build_on_push),
         key=load_signing_key(settings.signing_key_file, settings.signing_key_password),

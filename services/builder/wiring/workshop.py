@@ -68,6 +68,8 @@ class Tools:
     registries: Registries
     naming: Naming = field(default_factory=Naming)
     buildah: Buildah | None = None
+    shares_layers: bool = False
+    """Through the registry, with builders that have other disks."""
     limits: Limits = field(default_factory=partial(Limits, seconds=3600))
     preferences: Preferences = field(default_factory=partial(Preferences, build_on_push=False))
     """Of organisations that have none of their own."""
@@ -156,7 +158,11 @@ def _strategies(
     }
     if tools.buildah is not None:
         found[Strategy.BUILDAH] = Dockerfiles(
-            bases, tools.buildah, layouts=folders.bases(), limits=tools.limits
+            bases,
+            tools.buildah,
+            layouts=folders.bases(),
+            limits=tools.limits,
+            cache=tools.home if tools.shares_layers else None,
         )
     return found
 
