@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.builder.containers.dockerfile import DEFAULT_COMMANDS, prepared
+from services.builder.containers.dockerfile import DEFAULT_COMMANDS, beginnings, prepared
 from services.builder.errors import BuildFailedError
 
 BASE = "127.0.0.1:5000/base/library/python@sha256:" + "a" * 64
@@ -76,3 +76,14 @@ def test_no_base_brings_an_instruction_with_it(base: str) -> None:
 def test_no_argument_brings_an_instruction_with_it(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="is no name"):
         prepared("FROM a", arguments={name: value})
+
+
+def test_it_begins_anew_where_arguments_begin_and_end() -> None:
+    lines = ["ARG V=1", "FROM a", "ARG A", "# why", "ARG B", "RUN b", "COPY c /", "ARG D", "RUN e"]
+    found = [len(text.splitlines()) for text in beginnings("\n".join(lines))]
+    assert [lines[:each] for each in found] == [lines[:5], lines[:7], lines[:8]]
+
+
+@pytest.mark.parametrize("text", ["FROM a\nRUN b\nCOPY c /", "ARG V\nFROM a", "FROM a\nARG B"])
+def test_without_arguments_between_commands_it_begins_once(text: str) -> None:
+    assert list(beginnings(text)) == []
