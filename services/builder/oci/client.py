@@ -156,6 +156,16 @@ class Remote:
             await self._referrers.note(repository, subject, as_referrer(body, media_type))
         return digest
 
+    async def remove(self, repository: str, reference: str) -> None:
+        """A manifest, with all its tags; nothing where it is not there any more."""
+        found = await self.find(repository, reference)
+        if found is None:
+            return
+        url = self._manifest(repository, found.digest)
+        answer = await self._transport.ask("DELETE", url, scope=f"repository:{repository}:delete")
+        if answer.status != _ABSENT:
+            self._require(answer, _ACCEPTED)
+
     async def referrers(self, repository: str, digest: str) -> list[Descriptor]:
         """All that refer to a manifest, also where the registry knows nothing of referrers."""
         return await self._referrers.of(_named(repository), _digest(digest))

@@ -25,6 +25,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _METHODS: Final = _READS | {"POST", "PATCH", "PUT"}
 _WORD: Final = "[A-Za-z0-9_][A-Za-z0-9_.:+=-]*"
 _PLACES: Final = rf"(?:(?:manifests|blobs)/{_WORD}|tags/list|blobs/uploads/(?:{_WORD})?)"
+_TAG: Final = re.compile("/manifests/([^:/]+)$")
 _FOREIGN: Final = frozenset({"mount", "from"})
 """Of a query: what asks for bytes of another repository. Without it an upload begins."""
 _ASKED: Final = ("Accept", "Content-Length", "Content-Range", "Content-Type", "Range")
@@ -47,7 +48,10 @@ _LAST: Final = 0.2
 
 
 class Door:
-    """``trouble`` is what the registry last refused or did not answer; nothing is asked then."""
+    """``trouble`` is what the registry last refused or did not answer; nothing is asked then.
+
+    ``used`` are the tags that were found or left behind it.
+    """
 
     def __init__(self, transport: Transport, repository: str) -> None:
         self._transport = transport
@@ -55,6 +59,7 @@ class Door:
         self._places = re.compile(f"/v2/{re.escape(repository)}/{_PLACES}")
         self.authorization = basic(_USERNAME, token_urlsafe(32))
         self.host = ""
+        self.used: set[str] = set()
         self.trouble: str | None = None
 
     @property
@@ -114,6 +119,8 @@ class Door:
             silence=patience.silence if reads else patience.finishing,
         ) as answer:
             self._judge(answer, reads=reads)
+            if answer.ok and (tag := _TAG.search(path)):
+                self.used.add(tag[1])
             reply = web.StreamResponse(
                 status=answer.status, headers=_only(answer.headers, _ANSWERED) | self._way(answer)
             )

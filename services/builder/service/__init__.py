@@ -22,6 +22,7 @@ from services.builder.service.progress import Progress
 from services.builder.service.pushes import Pushes
 from services.builder.service.pushing import Destination
 from services.builder.service.resolving import Resolving
+from services.builder.service.sharing import SharedLayers
 from services.builder.service.tx import SERVICE, Tx
 from services.builder.service.unpacking import Unpacking
 from services.builder.service.verifying import Judged, Verifying
@@ -59,6 +60,7 @@ __all__ = [
     "Progress",
     "Pushes",
     "Resolving",
+    "SharedLayers",
     "Task",
     "Tx",
     "Unpacking",

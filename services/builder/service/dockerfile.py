@@ -2,8 +2,8 @@
 
 import asyncio
 import platform as machine
-from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,13 +13,13 @@ from services.builder import plan
 from services.builder.containers import DEFAULT_COMMANDS, Limits, Recipe, Sink
 from services.builder.domain import BaseImage, Made
 from services.builder.errors import BuildFailedError
-from services.builder.oci import Remote, open_layout
+from services.builder.oci import open_layout
 from services.builder.service.bases import Bases
 from services.builder.service.containers import Prepared, Task
+from services.builder.service.job import Job
 from services.builder.service.resolving import DOCKERFILE
+from services.builder.service.sharing import SharedLayers
 
-CACHE: Final = "cache/buildah"
-"""An organisation's repository of layers that its builds have left for others."""
 _PLATFORMS: Final = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 
@@ -31,7 +31,7 @@ class DockerfileBuilder(Protocol):
 class Dockerfiles:
     """Commands run on this machine's own processor: there is no emulation of others.
 
-    ``cache`` is the registry that keeps an organisation's layers for other builders.
+    ``shared`` are layers that other builders find, too.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Dockerfiles:
         *,
         layouts: Path,
         limits: Limits,
-        cache: Callable[[OrgRef], Remote] | None = None,
+        shared: SharedLayers | None = None,
     ) -> None:
         self._bases = bases
         self._builder = builder
         self._layouts = layouts
         self._limits = limits
-        self._cache = cache
+        self._shared = shared
 
     async def prepare(self, task: Task) -> Prepared:
         order = task.job.order
@@ -74,28 +74,22 @@ class Dockerfiles:
 
     async def _make(self, task: Task, base: BaseImage) -> Made:
         job, to = task.job, task.to
-        org, fresh = OrgRef(job.order.org_id, job.order.org), job.order.wish.no_cache
+        org = OrgRef(job.order.org_id, job.order.org)
         with job.progress.step("fetch the bento and its models"):
             context = await self._context(task)
             layout = await self._bases.layout(org, base, self._layouts)
-        image = job.work / "image"
+        recipe = Recipe(
+            context=context,
+            dockerfile=context / DOCKERFILE,
+            base=layout,
+            secrets=job.given.variables,
+            labels={"dev.yokocho.bento": job.order.bento},
+            platform=base.platform,
+            drop=() if task.asked.commands or task.choice.compiles else DEFAULT_COMMANDS,
+            fresh=job.order.wish.no_cache,
+        )
         with job.progress.step("run the Dockerfile"):
-            await self._builder.build(
-                Recipe(
-                    context=context,
-                    dockerfile=context / DOCKERFILE,
-                    base=layout,
-                    secrets=job.given.variables,
-                    labels={"dev.yokocho.bento": job.order.bento},
-                    platform=base.platform,
-                    drop=() if task.asked.commands or task.choice.compiles else DEFAULT_COMMANDS,
-                    cache=self._cache(org).door(CACHE) if self._cache else None,
-                    fresh=fresh,
-                ),
-                into=image,
-                log=job.progress.print,
-                limits=self._limits,
-            )
+            image = await self._run(job, recipe, org)
         with job.progress.step("push the image"):
             async with open_layout(image) as opened:
                 [only] = opened.images
@@ -107,6 +101,18 @@ class Dockerfiles:
                 )
                 total = sum(each.size for each in only.layers)
         return Made(digest, total, to.repository, to.tag, to.registry)
+
+    async def _run(self, job: Job, recipe: Recipe, org: OrgRef) -> Path:
+        image = job.work / "image"
+        lent = self._shared.door(org) if self._shared is not None else nullcontext()
+        async with lent as door:
+            await self._builder.build(
+                replace(recipe, cache=door),
+                into=image,
+                log=job.progress.print,
+                limits=self._limits,
+            )
+        return image
 
     async def _context(self, task: Task) -> Path:
         """As clients make it: the bento with its models in it."""

@@ -13,6 +13,7 @@ from libs.chassis.postgres import Database
 from services.builder.domain import Pruned
 from services.builder.environments import Leavings
 from services.builder.service.images import Images
+from services.builder.service.sharing import SharedLayers
 from services.builder.service.tx import Tx
 
 _SCRATCH: Final = timedelta(days=1)
@@ -43,12 +44,14 @@ class Housekeeping:
         leavings: Leavings,
         caches: Sequence[Cache],
         keep: Keep,
+        shared: SharedLayers | None = None,
     ) -> None:
         self._database = database
         self._images = images
         self._leavings = leavings
         self._caches = caches
         self._keep = keep
+        self._shared = shared
 
     async def prune(self, org_id: UUID) -> Pruned:
         """What an organisation has and need not have; nothing of another's is touched."""
@@ -61,6 +64,8 @@ class Housekeeping:
         Images and environments stay until somebody prunes.
         """
         swept = await self._old(None) + await self._left() + await self._hoarded()
+        if self._shared is not None:
+            swept += Pruned(forgotten=await self._shared.sweep(self._keep.unused))
         log.info("builds.swept", removed=len(swept.removed), bytes=swept.freed_bytes)
         return swept
 

@@ -14,6 +14,7 @@ from services.builder.store import (
     HoldStore,
     PreferenceStore,
     RecipeStore,
+    SharedStore,
     UpkeepStore,
 )
 
@@ -27,6 +28,7 @@ class Tx:
     holds: HoldStore
     recipes: RecipeStore
     preferences: PreferenceStore
+    shared: SharedStore
     upkeep: UpkeepStore
     inbox: Inbox
     outbox: Outbox
@@ -39,6 +41,7 @@ class Tx:
             holds=HoldStore(connection),
             recipes=RecipeStore(connection),
             preferences=PreferenceStore(connection),
+            shared=SharedStore(connection),
             upkeep=UpkeepStore(connection),
             inbox=Inbox(connection),
             outbox=Outbox(connection, service=SERVICE, epoch=epoch),

@@ -41,6 +41,7 @@ from services.builder.service import (
     Prebuilt,
     Pushes,
     Resolving,
+    SharedLayers,
     Tx,
     Unpacking,
     Verifying,
@@ -140,7 +141,14 @@ def _housekeeping(
     if tools.buildah is not None:
         caches.append(tools.buildah)
     leavings = Leavings(folders.root)
-    return Housekeeping(database, images, leavings=leavings, caches=caches, keep=tools.keep)
+    return Housekeeping(
+        database,
+        images,
+        leavings=leavings,
+        caches=caches,
+        keep=tools.keep,
+        shared=SharedLayers(database, tools.home),  # also of when they were shared
+    )
 
 
 def _bases(database: Database[Tx], folders: Folders, tools: Tools) -> Bases:
@@ -162,7 +170,7 @@ def _strategies(
             tools.buildah,
             layouts=folders.bases(),
             limits=tools.limits,
-            cache=tools.home if tools.shares_layers else None,
+            shared=SharedLayers(database, tools.home) if tools.shares_layers else None,
         )
     return found
 
