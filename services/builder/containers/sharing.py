@@ -23,8 +23,9 @@ async def build_shared(
         inside = replace(steps, door=door)
         try:
             for file in work.begun():
-                await inside.begin(recipe, fixed, file=file)
                 _forget_names(steps.kept)
+                await inside.begin(recipe, fixed, file=file)
+            _forget_names(steps.kept)
             await inside.build(recipe, fixed, network=True)
         except BuildFailedError:
             if door.trouble is None:
