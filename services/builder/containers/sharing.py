@@ -21,6 +21,7 @@ async def build_shared(
     async with cache.open() as door:
         work.admit(door)
         inside = replace(steps, door=door)
+        await steps.log.note("layers are looked for in the registry, one group after the other")
         try:
             for file in work.begun():
                 _forget_names(steps.kept)

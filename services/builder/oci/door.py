@@ -83,9 +83,9 @@ class Door:
             await runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        shown = request.headers.get("Authorization", "")
+        shown = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         path = request.rel_url.raw_path
-        if not compare_digest(shown.encode(), self.authorization.encode()):
+        if not compare_digest(shown, self.authorization.encode()):
             return _refusal(401, "UNAUTHORIZED", {"WWW-Authenticate": 'Basic realm="build"'})
         if path == "/v2/" and request.method in _READS:
             return web.json_response({}, headers=_SPOKEN)

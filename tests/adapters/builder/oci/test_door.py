@@ -1,5 +1,6 @@
 """A door to one repository of a registry: who may come in, and to what."""
 
+import asyncio
 import hashlib
 import random
 import tracemalloc
@@ -41,6 +42,15 @@ async def test_nobody_comes_in_without_the_password(
     for shown in ("", "Basic YnVpbGQ6", "Bearer x", SENT):
         for path in ("/v2/", f"/v2/{CACHE}/tags/list", "/"):
             assert await ask(session, door, path, Authorization=shown) == 401
+
+
+async def test_what_is_no_text_does_not_come_in_either(door: Door) -> None:
+    host, _, port = door.host.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic \xff\xfe\r\n\r\n")
+    assert b" 401 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
