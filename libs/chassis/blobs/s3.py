@@ -14,7 +14,7 @@ from libs.chassis.blobs.cache import ChunkCache
 from libs.chassis.blobs.direct import Direct
 from libs.chassis.blobs.errors import BlobDamagedError, BlobsUnavailableError
 from libs.chassis.blobs.receiving import Receiving
-from libs.chassis.blobs.s3answers import answers, is_missing
+from libs.chassis.blobs.s3answers import answers, is_beyond, is_missing
 from libs.chassis.blobs.s3copy import copy
 from libs.chassis.blobs.s3sink import S3Sink
 from libs.chassis.blobs.store import CHUNK, Blob, Observer, Stored
@@ -155,4 +155,6 @@ class S3Blobs:
             except ClientError as error:
                 if is_missing(error):
                     raise BlobDamagedError(f"the bytes of {blob.digest} are gone") from error
+                if is_beyond(error):
+                    return b""
                 raise

@@ -35,6 +35,11 @@ def is_missing(error: ClientError) -> bool:
     return _code(error) in _MISSING
 
 
+def is_beyond(error: ClientError) -> bool:
+    """There are bytes, but none where they were asked for."""
+    return _code(error) in {"InvalidRange", "416"}
+
+
 def is_precondition(error: ClientError) -> bool:
     """Something is there already."""
     return _code(error) in {"PreconditionFailed", "412"}

@@ -129,6 +129,14 @@ async def test_bytes_that_are_others_than_were_received_are_never_served(store: 
         await read(store, wrong)
 
 
+async def test_bytes_that_lost_their_end_are_never_served(store: BlobStore) -> None:
+    content = os.urandom(2 * CHUNK)
+    blob, shorter = await keep(store, content), await keep(store, content[:CHUNK])
+    cut = Blob(blob.digest, blob.size_bytes, blob.chunks, shorter.location)
+    with pytest.raises(BlobDamagedError, match=f"damaged at byte {CHUNK}"):
+        await read(store, cut)
+
+
 async def test_a_reader_that_goes_away_leaves_nothing_behind(store: BlobStore) -> None:
     blob = await keep(store, os.urandom(6 * CHUNK))
     reading = store.read(blob)
