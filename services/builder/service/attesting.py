@@ -119,7 +119,7 @@ class Attesting:
         return Platform(planned["platform"], base, python, lock or "")
 
     async def _contents(self, org_id: UUID, to: Destination, layer: Descriptor) -> Contents:
-        async with self._database.transaction() as tx:
+        async with self._database.read() as tx:
             known = await tx.attestations.contents(org_id, layer.digest)
         if known is not None:
             return known

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from libs.chassis.client import OrgRef
@@ -51,7 +52,8 @@ class Making:
         try:
             return await self._makers[order.kind].make(Job(whole, progress, self._registry, work))
         finally:
-            await asyncio.to_thread(remove, work)
+            if not _is_gone(work):
+                await asyncio.to_thread(remove, work)
 
     def progress(self, order: Order) -> Progress:
         return self._live.begin(order.id, self._folders.log(order.id))
@@ -70,3 +72,12 @@ class Making:
         models = tuple(Model(each.repository, each.version, each.digest) for each in bento.models)
         await self._builds.resolved(order, models)
         return replace(order, models=models, resolved=True)
+
+
+def _is_gone(empty: Path) -> bool:
+    """Nothing was fetched or made where everything was found."""
+    try:
+        empty.rmdir()
+    except OSError:
+        return False
+    return True

@@ -59,7 +59,7 @@ class Pushing:
         """As ``find``, of layers that do not count."""
         if self._fresh:
             return None
-        async with self._database.transaction() as tx:
+        async with self._database.read() as tx:
             known = await tx.recipes.layers(self._to.org_id, self._key(key))
         if known is None:
             return None

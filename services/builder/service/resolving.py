@@ -34,7 +34,7 @@ class Resolving:
 
     async def describe(self, job: Job) -> Described:
         order = job.order
-        async with self._database.transaction() as tx:
+        async with self._database.read() as tx:
             known = await tx.recipes.described(order.org_id, order.bento_digest)
         if known is not None:
             return known
@@ -63,7 +63,7 @@ class Resolving:
             chosen.platform,
         )
         pinned = plan.is_pinned(requirements)
-        async with self._database.transaction() as tx:
+        async with self._database.read() as tx:
             body = await tx.recipes.pinned(lines) if pinned else None
         if body is None:
             body = await self._compile(job, requirements, chosen)
