@@ -45,17 +45,18 @@ def locked(text: str) -> tuple[Locked, ...]:
 
 def _logical(text: str) -> Iterator[str]:
     """Lines with their continuations; without comments and without options of the whole file."""
-    pending = ""
+    begun: list[str] = []
     for physical in [*text.splitlines(), ""]:
-        line = pending + _COMMENT.sub("", physical).rstrip()
+        line = (_COMMENT.sub("", physical) if "#" in physical else physical).rstrip()
         if line.endswith("\\"):
-            pending = line[:-1] + " "
+            begun.append(line[:-1])
             continue
-        pending = ""
-        if _ELSEWHERE.match(line):
-            raise _refused(f"a lock stands alone; this one says {line.strip()[:120]}")
-        if line.strip() and not line.lstrip().startswith("-"):
-            yield line.strip()
+        whole = " ".join([*begun, line]).strip()
+        begun.clear()
+        if _ELSEWHERE.match(whole):
+            raise _refused(f"a lock stands alone; this one says {whole[:120]}")
+        if whole and not whole.startswith("-"):
+            yield whole
 
 
 def _public(url: str) -> str:

@@ -110,19 +110,19 @@ class Layering:
 
 async def _groups(work: Work, groups: Sequence[PackageGroup]) -> Sequence[Layer]:
     """In their order, though several are made at once."""
-    turns = asyncio.Semaphore(_AT_ONCE)
+    turns, pins = asyncio.Semaphore(_AT_ONCE), plan.locked(work.lock)
 
     async def one(group: PackageGroup) -> Sequence[Layer]:
         async with turns:
-            return await _group(work, group)
+            return await _group(work, group, pins)
 
     async with asyncio.TaskGroup() as tasks:
         made = [tasks.create_task(one(each)) for each in groups]
     return [layer for task in made for layer in task.result()]
 
 
-async def _group(work: Work, group: PackageGroup) -> Sequence[Layer]:
-    key = work.plan.group_key(plan.locked(work.lock), group.names)
+async def _group(work: Work, group: PackageGroup, pins: Sequence[plan.Locked]) -> Sequence[Layer]:
+    key = work.plan.group_key(pins, group.names)
     found = await work.pushing.find(key)
     return found or [await work.pushing.push(key, group.entries, media_type=OCI_LAYER_GZIP)]
 
