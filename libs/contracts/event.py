@@ -27,7 +27,7 @@ class Event(BaseModel):
     @property
     def entity_id(self) -> UUID:
         """The row this fact is about: last token of the subject, key of its order."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each kind of event says which
 
     @classmethod
     def event_type(cls) -> str:

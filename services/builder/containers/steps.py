@@ -110,7 +110,8 @@ class Steps:
     @property
     def kept(self) -> Path:
         """Where layers are that other builds find, too."""
-        return self.files.parents[1] / Path(self.storage[2]).relative_to(SEEN)
+        root = self.storage[self.storage.index("--root") + 1]
+        return self.files.parents[1] / Path(root).relative_to(SEEN)
 
     async def export(self) -> None:
         built = self.iid.read_text().strip()

@@ -17,7 +17,10 @@ async def _yes(_: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"])  # noqa: S104
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"],  # noqa: S104 - on ports of the test's own
+)
 async def test_the_gateway_is_asked_on_its_own_address_and_others_on_loopback(
     host: str, tmp_path: Path
 ) -> None:
