@@ -1,7 +1,6 @@
 """Images as others may check them: what lies beside them, who signed, and built once more."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,11 +62,8 @@ class Verifying:
     async def document(self, org: OrgRef, image_digest: str, kind: str) -> tuple[str, bytes]:
         """Media type and content of what lies beside the image."""
         to = self._destination((await self._made(org, image_digest)).order)
-        for each in await _beside(to, image_digest):
-            manifest = json.loads(each.manifest)
-            if manifest.get("artifactType") == _KINDS[kind]:
-                [layer, *_] = manifest["layers"]
-                return str(layer["mediaType"]), each.blobs[layer["digest"]]
+        for found in _of_kind(_KINDS[kind], await _beside(to, image_digest)):
+            return found
         raise VerificationRefusedError(f"{image_digest} has no {kind} yet")
 
     async def verdict(self, org: OrgRef, image_digest: str) -> Judged:
@@ -157,12 +153,19 @@ async def _joined(pieces: AsyncIterator[bytes]) -> bytes:
     return b"".join([each async for each in pieces])
 
 
-def _unsigned(found: Sequence[Found]) -> bytes:
+def _of_kind(kind: str, found: Sequence[Found]) -> Iterator[tuple[str, bytes]]:
+    """Media types and contents. Anybody may let something refer to an image, with nothing in it."""
     for each in found:
-        manifest = json.loads(each.manifest)
-        if manifest.get("artifactType") == IN_TOTO:
-            [layer, *_] = manifest["layers"]
-            if layer["mediaType"] != DSSE:
-                return each.blobs[layer["digest"]]
-            raise SupplyError("its provenance is signed, and no keys to verify with are configured")
+        manifest = document_of(each.manifest)
+        if manifest.get("artifactType") == kind:
+            for layer in manifest.get("layers", ()):
+                if (content := each.blobs.get(layer["digest"])) is not None:
+                    yield str(layer["mediaType"]), content
+
+
+def _unsigned(found: Sequence[Found]) -> bytes:
+    for media_type, content in _of_kind(IN_TOTO, found):
+        if media_type != DSSE:
+            return content
+        raise SupplyError("its provenance is signed, and no keys to verify with are configured")
     raise SupplyError("the image has no provenance yet")

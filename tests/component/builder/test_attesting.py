@@ -10,6 +10,8 @@ import pytest
 from libs.chassis.client import OrgRef
 from libs.chassis.context import Cause, bound
 from libs.chassis.postgres import Pool
+from libs.contracts.mediatypes import OCI_MANIFEST
+from libs.contracts.types import digest_of
 from services.builder.domain import BuildView, Verifies, Wish
 from services.builder.errors import ImageGoneError, VerificationRefusedError
 from services.builder.oci import Remote
@@ -64,6 +66,35 @@ async def test_an_image_has_a_bill_of_materials_and_a_provenance(yard: Yard, hom
     )
     assert inputs.base is not None
     assert [pin.name for pin in inputs.pins] == ["bentoml"]
+
+
+async def test_what_refers_to_it_with_nothing_inside_hides_neither(
+    yard: Yard, home: Remote
+) -> None:
+    await yard.push("fox:v1", image={"python_version": "3.11"})
+    view = await yard.ended(await yard.order("fox:v1", Wish()))
+    digest = str(view.image_digest)
+    described, _ = await home.manifest(NAME, digest)
+    empty = await home.push_bytes(NAME, b"{}")
+    for kind in (CYCLONEDX, IN_TOTO):
+        hollow = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": kind,
+            "config": {"mediaType": kind, "digest": empty.digest, "size": empty.size},
+            "layers": [],
+            "subject": described.to_json(),
+        }
+        body = json.dumps(hollow).encode()
+        await home.put_manifest(NAME, digest_of(body), body, OCI_MANIFEST)
+    while await yard.shop.attesting.turn():
+        pass
+    for name in ("sbom", "provenance"):
+        _, content = await yard.shop.verifying.document(WHO, digest, name)
+        assert json.loads(content)
+    with bound(Cause(CALLER.actor, ORG, "c2")):
+        rebuilt = await yard.shop.verifying.rebuild(CALLER, digest)
+    assert (await yard.ended(rebuilt.id)).status == "built"
 
 
 async def test_each_image_of_an_index_has_its_own(yard: Yard, home: Remote) -> None:
